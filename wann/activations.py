@@ -1,0 +1,137 @@
+"""The one table of activation functions: ids 1 to 11 and formulas of Gaier & Ha 2019.
+
+Every other form of an activation (compiled, drawn, exported) is looked up by the id kept here.
+neat-python has functions of the same names that differ; never map by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from wann.checks import unknown
+
+Elementwise: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+MAX_ACTIVATION_ID = 255  # an id is kept in one byte
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation function.
+
+    id: 1 to 11 are the paper's; a registered one gets the next free number.
+    name: what files and options call it. formula: for people.
+    function: NumPy form, float64 [...] to float64 [...], elementwise.
+    """
+
+    id: int
+    name: str
+    formula: str
+    function: Elementwise
+
+
+def _linear(x: np.ndarray) -> np.ndarray:
+    return x
+
+
+def _step(x: np.ndarray) -> np.ndarray:
+    return (x > 0.0).astype(np.float64)
+
+
+def _sine(x: np.ndarray) -> np.ndarray:
+    return np.sin(np.pi * (x - 2.0 * np.round(0.5 * x)))  # reduced first, so that 1e6 is exact
+
+
+def _gaussian(x: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * x * x)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (np.tanh(0.5 * x) + 1.0)
+
+
+def _cosine(x: np.ndarray) -> np.ndarray:
+    return np.cos(np.pi * (x - 2.0 * np.round(0.5 * x)))
+
+
+def _relu(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0.0)
+
+
+PAPER_ACTIVATIONS = (
+    Activation(1, "linear", "x", _linear),
+    Activation(2, "step", "1 if x > 0 else 0", _step),
+    Activation(3, "sin", "sin(pi x)", _sine),
+    Activation(4, "gaussian", "exp(-x^2 / 2)", _gaussian),
+    Activation(5, "tanh", "tanh(x)", np.tanh),
+    Activation(6, "sigmoid", "1 / (1 + exp(-x))", _sigmoid),
+    Activation(7, "inverse", "-x", np.negative),
+    Activation(8, "abs", "|x|", np.abs),
+    Activation(9, "relu", "max(0, x)", _relu),
+    Activation(10, "cos", "cos(pi x)", _cosine),
+    Activation(11, "square", "x^2", np.square),
+)
+LINEAR, STEP, SIN, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU, COS, SQUARE = (
+    each.id for each in PAPER_ACTIVATIONS
+)
+
+_by_name = {each.name: each for each in PAPER_ACTIVATIONS}
+_by_id = {each.id: each for each in PAPER_ACTIVATIONS}
+
+
+def activation_names() -> tuple[str, ...]:
+    """Return the names of all activations, the paper's first."""
+    return tuple(_by_name)
+
+
+def activation_ids() -> list[int]:
+    """Return the ids of all activations, the paper's first."""
+    return list(_by_id)
+
+
+def activation_named(name: str) -> Activation:
+    """Return the activation of this name. Raises ValueError with the nearest match."""
+    if name not in _by_name:
+        raise unknown("activation", name, _by_name)
+    return _by_name[name]
+
+
+def activation_of(activation_id: int) -> Activation:
+    """Return the activation of this id. Raises ValueError when there is none."""
+    if activation_id not in _by_id:
+        known = f"1 to {max(_by_id)}"
+        raise ValueError(f"activation ids are {known}, but {activation_id} was given")
+    return _by_id[activation_id]
+
+
+def register_activation(name: str, function: Elementwise, formula: str = "") -> Activation:
+    """Return a new activation of the caller's own, known by `name` from now on.
+
+    function: elementwise on float64 arrays of any shape. A network that uses it is evaluated by
+        NumPy instead of a compiled kernel.
+    Raises ValueError when the name is taken or the function changes shape or dtype.
+    """
+    if not name.isidentifier():
+        raise ValueError(f"an activation's name must be an identifier, but {name!r} was given")
+    if name in _by_name:
+        raise ValueError(f"an activation {name!r} is already registered; choose another name")
+    probe = function(np.linspace(-2.0, 2.0, 5).reshape(1, 5))
+    if not isinstance(probe, np.ndarray) or probe.shape != (1, 5) or probe.dtype != np.float64:
+        dtype, shape = getattr(probe, "dtype", type(probe).__name__), getattr(probe, "shape", "")
+        got = f"{dtype} {shape}".strip()
+        raise ValueError(f"activation {name!r} must map float64 (1, 5) to the same, not {got}")
+    if max(_by_id) >= MAX_ACTIVATION_ID:
+        raise ValueError(f"at most {MAX_ACTIVATION_ID} activations can be registered")
+    added = Activation(max(_by_id) + 1, name, formula or name, function)
+    _by_name[name] = added
+    _by_id[added.id] = added
+    return added
+
+
+def is_compiled(activation_ids: np.ndarray) -> bool:
+    """Return whether every id [N] is one of the paper's, which the compiled kernels know."""
+    return bool(np.all(activation_ids <= len(PAPER_ACTIVATIONS)))
