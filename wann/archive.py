@@ -1,0 +1,123 @@
+"""The archive: the non-dominated networks of a whole run, by their held-out scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from wann.ranking import non_dominated
+from wann.scores import Scores, standard_error
+from wann.topology import Topologies, Topology
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A network of the archive.
+
+    returns: [W, R] in held-out episodes. generation: when it was found. key: `Topology.key`.
+    """
+
+    topology: Topology
+    returns: Float64[np.ndarray, "W R"]
+    generation: int
+    key: int
+
+    @cached_property
+    def mean(self) -> float:
+        """Mean return over all weights and episodes."""
+        return float(self.returns.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `mean` over episodes."""
+        return standard_error(self.returns)
+
+    @property
+    def best_weight_index(self) -> int:
+        """Index of the shared weight with the highest mean return; the first of equals."""
+        return int(self.returns.mean(axis=1).argmax())
+
+
+@dataclass(frozen=True, eq=False)
+class Archive:
+    """Networks that no other beats in both held-out mean return and number of connections.
+
+    entries: by rising number of connections. seen: keys of all networks that were ever scored on
+    held-out episodes, so that none is scored twice. An archive never changes; `add` makes another.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    seen: frozenset[int] = frozenset()
+
+    def candidates(
+        self, topologies: Topologies, scores: Scores, limit: int
+    ) -> Int64[np.ndarray, "K"]:
+        """Return indices of at most `limit` networks worth scoring on held-out episodes.
+
+        scores: of training episodes. Worth it is what no other of the batch dominates, was never
+        scored, and seems better than every entry that is as small; the largest gain first, of equal
+        ones (no entry is as small) the highest mean.
+        """
+        sizes = topologies.num_connections
+        means = scores.mean
+        points = np.column_stack([means, -sizes.astype(np.float64)])
+        front = np.flatnonzero(non_dominated(points) & (means > -np.inf))
+        gains = [means[index] - self._best_mean(sizes[index]) for index in front]
+        fresh = [
+            (-gain, -means[index], int(index))
+            for gain, index in zip(gains, front, strict=True)
+            if gain > 0 and int(topologies.keys[index]) not in self.seen
+        ]
+        return np.array([index for *_, index in sorted(fresh)[:limit]], dtype=np.int64)
+
+    def _best_mean(self, size: int) -> float:
+        return max(
+            (each.mean for each in self.entries if each.topology.num_connections <= size),
+            default=-np.inf,
+        )
+
+    def add(self, topologies: Topologies, scores: Scores, generation: int = 0) -> Archive:
+        """Return an archive that also holds these networks, less what is then dominated.
+
+        scores: of held-out episodes.
+        """
+        keys = topologies.keys.tolist()
+        found = [
+            Entry(topology, scores.returns[index], generation, keys[index])
+            for index, topology in enumerate(topologies)
+            if keys[index] not in self.seen
+        ]
+        return Archive(_front([*self.entries, *found]), self.seen | set(keys))
+
+    @property
+    def best_mean(self) -> float:
+        """Highest held-out mean return; minus infinity when the archive is empty."""
+        return max((each.mean for each in self.entries), default=-np.inf)
+
+    def champion(self) -> Entry:
+        """Return the smallest network within one standard error of the highest held-out mean.
+
+        The one-standard-error rule of Breiman et al. 1984, section 3.4.3: what chance may explain
+        does not pay for more connections. Raises ValueError when the archive is empty.
+        """
+        if not self.entries:
+            raise ValueError("the archive is empty: no network was scored on held-out episodes yet")
+        best = max(self.entries, key=lambda each: each.mean)
+        bar = best.mean - best.standard_error
+        return next(each for each in self.entries if each.mean >= bar)
+
+
+def _front(entries: list[Entry]) -> tuple[Entry, ...]:
+    """Return what none dominates, by connections; of equals in both, the one found first."""
+    points = [(each.mean, -float(each.topology.num_connections)) for each in entries]
+    kept = non_dominated(np.array(points).reshape(-1, 2))
+    front: dict[tuple[int, float], Entry] = {}
+    order = sorted(range(len(entries)), key=lambda index: entries[index].topology.num_connections)
+    for index in order:
+        if kept[index]:
+            entry = entries[index]
+            front.setdefault((entry.topology.num_connections, entry.mean), entry)
+    return tuple(front.values())

@@ -1,0 +1,91 @@
+"""Scores: the returns of a batch of networks, and what selection computes from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Returns of G networks under W shared weights in R rollouts each; higher is better.
+
+    returns: [G, W, R]; minus infinity for a rollout that could not be carried out.
+    num_steps: environment steps that were simulated to get them.
+    """
+
+    returns: Float64[np.ndarray, "G W R"]
+    num_steps: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "returns", np.asarray(self.returns, dtype=np.float64))
+        if self.returns.ndim != 3 or 0 in self.returns.shape[1:]:
+            raise ValueError(f"returns must be [G, W, R], but their shape is {self.returns.shape}")
+        is_score = self.returns < np.inf  # neither infinity nor NaN
+        if not is_score.all():
+            where = tuple(int(each[0]) for each in np.nonzero(~is_score))
+            came = f"returns{list(where)} is {self.returns[where]}"
+            raise ValueError(f"returns must be numbers or minus infinity, but {came}")
+
+    @property
+    def by_weight(self) -> Float64[np.ndarray, "G W"]:
+        """Mean return of each network under each weight."""
+        return self.returns.mean(axis=2)
+
+    @property
+    def mean(self) -> Float64[np.ndarray, "G"]:
+        """Mean return of each network over all weights."""
+        return self.by_weight.mean(axis=1)
+
+    @property
+    def best(self) -> Float64[np.ndarray, "G"]:
+        """Mean return of each network under the weight that suits it best."""
+        return self.by_weight.max(axis=1)
+
+    def take(self, indices: Int64[np.ndarray, "K"]) -> Scores:
+        """Return the scores of the networks at these indices, in this order."""
+        return Scores(self.returns[indices])
+
+
+def mean_with_interval(returns: Float64[np.ndarray, "W R"]) -> tuple[float, float, float]:
+    """Return the mean over weights and episodes, and its 95 % confidence interval (low, high).
+
+    Student's t over episodes: the weights share the episodes, so an episode's mean over the weights
+    is one observation. With one episode, or a return that is not finite, the interval is a point.
+    """
+    from scipy.special import stdtrit
+
+    mean = float(returns.mean())
+    num_episodes = returns.shape[1]
+    if num_episodes == 1 or not np.isfinite(returns).all():
+        return mean, mean, mean
+    reach = float(stdtrit(num_episodes - 1, (1 + CONFIDENCE) / 2)) * standard_error(returns)
+    return mean, mean - reach, mean + reach
+
+
+def standard_error(returns: Float64[np.ndarray, "W R"]) -> float:
+    """Return the standard error of the mean over episodes, which all weights share."""
+    num_episodes = returns.shape[1]
+    if num_episodes == 1 or not np.isfinite(returns).all():
+        return 0.0
+    return float(returns.mean(axis=0).std(ddof=1) / np.sqrt(num_episodes))
+
+
+def summarise(
+    returns: Float64[np.ndarray, "W R"], weights: Float64[np.ndarray, "W"]
+) -> dict[str, Any]:
+    """Return one network's scores as plain numbers for a file: means, spread, interval."""
+    mean, low, high = mean_with_interval(returns)
+    return {
+        "episodes": returns.shape[1],
+        "mean": mean,
+        "interval": [low, high],
+        "weights": weights.tolist(),
+        "mean_by_weight": returns.mean(axis=1).tolist(),
+        "deviation_by_weight": returns.std(axis=1).tolist(),
+    }
