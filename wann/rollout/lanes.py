@@ -1,0 +1,329 @@
+"""The compiled rollout: networks and environments of many episodes advance together in lanes.
+
+A lane plays one (shared weight, rollout) pair of one topology. Each step, every node of the network
+and then the environment is computed for all lanes, WIDTH at a time (a chunk); a lane whose episode
+has ended takes the next pair, and once there is none the last lane moves into its place, so that
+fewer chunks remain. A lane's numbers never depend on the other lanes, so neither do the returns.
+
+All tasks share this one kernel, which looks up the task's physics once a chunk. Only the functions
+at the end are cached by Numba; what they call is compiled into them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from wann.rollout import (
+    acrobot,
+    cartpole,
+    mountain_car,
+    mountain_car_continuous,
+    pendulum,
+    swing_up,
+    task_numbers,
+)
+from wann.rollout.functions import COMPILED, activate
+from wann.rollout.layout import (
+    JOB,
+    NUM_STEPS,
+    OBSERVATION,
+    RETURN,
+    STATE,
+    VALUES,
+    WEIGHT,
+)
+from wann.rollout.vector import WIDTH, bits, clip, load, load_flat, round32, select, splat, store
+
+CACHED = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+CACHE_LINE = 64  # bytes; a vector that crosses a line costs two loads
+
+acrobot_advance = acrobot.advance
+cartpole_advance = cartpole.advance
+mountain_car_advance = mountain_car.advance
+mountain_car_continuous_advance = mountain_car_continuous.advance
+pendulum_advance = pendulum.advance
+swing_up_advance = swing_up.advance
+
+ACROBOT = task_numbers.ACROBOT
+CARTPOLE = task_numbers.CARTPOLE
+MOUNTAIN_CAR = task_numbers.MOUNTAIN_CAR
+MOUNTAIN_CAR_CONTINUOUS = task_numbers.MOUNTAIN_CAR_CONTINUOUS
+PENDULUM = task_numbers.PENDULUM
+ARGMAX = task_numbers.ARGMAX
+
+
+class Rules(NamedTuple):
+    """What a task adds to its physics: see `wann.rollout.compiled.CompiledTask`."""
+
+    task_number: int
+    action_rule: int
+    action_centre: float
+    action_half_range: float
+    max_steps: float
+
+
+class Jobs(NamedTuple):
+    """The (weight, rollout) pairs to play: weights [W], states [R, S], observations [R, I].
+
+    offset, scale: [I]; the network sees (observation - offset) / scale. is_scaled: whether that
+        changes anything.
+    """
+
+    weights: np.ndarray
+    states: np.ndarray
+    observations: np.ndarray
+    offset: np.ndarray
+    scale: np.ndarray
+    is_scaled: bool
+
+
+@njit(error_model="numpy")
+def _aligned_lanes(num_rows, num_lanes):
+    """Return zeros [num_rows, num_lanes] whose rows start at cache lines; num_lanes % WIDTH = 0."""
+    spare = CACHE_LINE // 8
+    buffer = np.zeros(num_rows * num_lanes + spare)
+    skip = (-buffer.ctypes.data % CACHE_LINE) // 8
+    return buffer[skip : skip + num_rows * num_lanes].reshape(num_rows, num_lanes)
+
+
+@njit(**COMPILED)
+def _compute_network(lanes, num_live, num_inputs, offsets, positions, activations):
+    """Set the values of all nodes behind the inputs, for the chunks that hold live lanes.
+
+    positions: where in `lanes`, read flat, the value of each link's source begins.
+    """
+    for node in range(1 + num_inputs, len(activations)):
+        activation_id = activations[node]
+        # Unsigned, so that no index is checked for being negative.
+        first, last = np.uint64(offsets[node]), np.uint64(offsets[node + 1])
+        for lane in range(0, num_live, WIDTH):
+            total = splat(0.0)
+            for link in range(first, last):
+                total = total + load_flat(lanes, positions[link] + lane)
+            value = activate(activation_id, load(lanes, WEIGHT, lane) * total)
+            store(lanes, VALUES + node, lane, value)
+
+
+@njit(**COMPILED)
+def _output(lanes, lane, outputs, index):
+    """Return one output of the networks of a chunk; NaN counts as 0."""
+    value = load(lanes, VALUES + outputs[index], lane)
+    return select(value == value, value, 0.0)  # noqa: PLR0124  # only NaN differs from itself
+
+
+@njit(**COMPILED)
+def _chosen_action(lanes, lane, outputs):
+    """Return the number of the largest output, of equal ones the first."""
+    largest = _output(lanes, lane, outputs, 0)
+    action = splat(0.0)
+    for index in range(1, len(outputs)):
+        value = _output(lanes, lane, outputs, index)
+        is_larger = value > largest
+        largest = select(is_larger, value, largest)
+        action = select(is_larger, index, action)
+    return action
+
+
+@njit(**COMPILED)
+def _advance_chunk(lanes, lane, outputs, rules):
+    """Return the bits of the lanes of one chunk whose episode ended with this step."""
+    if rules.action_rule == ARGMAX:
+        action = _chosen_action(lanes, lane, outputs)
+    else:
+        share = clip(_output(lanes, lane, outputs, 0), -1.0, 1.0)
+        action = round32(rules.action_centre + rules.action_half_range * share)
+    if rules.task_number == CARTPOLE:
+        reward, ended = cartpole_advance(lanes, lane, action)
+    elif rules.task_number == MOUNTAIN_CAR:
+        reward, ended = mountain_car_advance(lanes, lane, action)
+    elif rules.task_number == MOUNTAIN_CAR_CONTINUOUS:
+        reward, ended = mountain_car_continuous_advance(lanes, lane, action)
+    elif rules.task_number == ACROBOT:
+        reward, ended = acrobot_advance(lanes, lane, action)
+    elif rules.task_number == PENDULUM:
+        reward, ended = pendulum_advance(lanes, lane, action)
+    else:
+        reward, ended = swing_up_advance(lanes, lane, action)
+    num_steps = load(lanes, NUM_STEPS, lane) + 1.0
+    store(lanes, NUM_STEPS, lane, num_steps)
+    store(lanes, RETURN, lane, load(lanes, RETURN, lane) + reward)
+    return bits(ended | (num_steps >= rules.max_steps))
+
+
+@njit(**COMPILED)
+def _scale_inputs(lanes, lane, offset, scale):
+    """Turn the observations of a chunk into what the network sees."""
+    for index in range(len(offset)):
+        seen = (load(lanes, OBSERVATION + index, lane) - offset[index]) / scale[index]
+        store(lanes, OBSERVATION + index, lane, seen)
+
+
+@njit(**COMPILED)
+def _start_lane(lanes, lane, job, jobs):
+    """Let a lane begin a pair: pairs are numbered weight by weight, then rollout by rollout."""
+    num_rollouts = len(jobs.states)
+    rollout = job % num_rollouts
+    lanes[NUM_STEPS, lane] = 0.0
+    lanes[RETURN, lane] = 0.0
+    lanes[JOB, lane] = job
+    lanes[WEIGHT, lane] = jobs.weights[job // num_rollouts]
+    for index in range(jobs.states.shape[1]):
+        lanes[STATE + index, lane] = jobs.states[rollout, index]
+    lanes[VALUES, lane] = 1.0  # the bias
+    for index in range(jobs.observations.shape[1]):
+        seen = (jobs.observations[rollout, index] - jobs.offset[index]) / jobs.scale[index]
+        lanes[OBSERVATION + index, lane] = seen
+
+
+@njit(**COMPILED)
+def _settle(lanes, num_live, next_job, ended, jobs, returns):
+    """Return (live lanes, next pair, finished steps) after the ended lanes have been dealt with.
+
+    ended: one int64 of bits a chunk. Goes from the last lane down, so that the lane that moves into
+        a gap is a live one.
+    """
+    num_jobs = len(jobs.weights) * len(jobs.states)
+    num_rows = OBSERVATION + jobs.observations.shape[1]
+    num_steps = 0
+    for lane in range(num_live - 1, -1, -1):
+        if not (ended[lane // WIDTH] >> (lane % WIDTH)) & 1:
+            continue
+        returns[int(lanes[JOB, lane])] = lanes[RETURN, lane]
+        num_steps += int(lanes[NUM_STEPS, lane])
+        if next_job < num_jobs:
+            _start_lane(lanes, lane, next_job, jobs)
+            next_job += 1
+            continue
+        num_live -= 1
+        for row in range(num_rows):
+            lanes[row, lane] = lanes[row, num_live]
+    return num_live, next_job, num_steps
+
+
+@njit(**COMPILED)
+def _rollout_network(lanes, ended, offsets, positions, activations, outputs, rules, jobs, returns):
+    """Return the steps that one network took; returns: float64 [W * R], set pair by pair.
+
+    Arrays are taken out of `jobs` before the loop: taking one counts a reference, atomically.
+    """
+    offset, scale, is_scaled = jobs.offset, jobs.scale, jobs.is_scaled
+    num_jobs = len(jobs.weights) * len(jobs.states)
+    num_live = min(lanes.shape[1], num_jobs)
+    for lane in range(num_live):
+        _start_lane(lanes, lane, lane, jobs)
+    next_job = num_live
+    num_steps = 0
+    while num_live > 0:
+        _compute_network(lanes, num_live, len(offset), offsets, positions, activations)
+        any_ended = 0
+        for lane in range(0, num_live, WIDTH):
+            chunk_ended = _advance_chunk(lanes, lane, outputs, rules)
+            if is_scaled:
+                _scale_inputs(lanes, lane, offset, scale)
+            ended[lane // WIDTH] = chunk_ended
+            any_ended |= chunk_ended
+        if any_ended:
+            num_live, next_job, finished_steps = _settle(
+                lanes, num_live, next_job, ended, jobs, returns
+            )
+            num_steps += finished_steps
+    return num_steps
+
+
+@njit(**CACHED)
+def rollout_lanes(
+    node_offsets, edge_offsets, offsets, sources, activations, outputs,
+    start, rules, jobs, num_lanes, returns,
+):  # fmt: skip
+    """Return the environment steps taken by the topologies from `start` on.
+
+    The arrays before `start` are those of `wann.topology.Topologies`. num_lanes: a multiple of
+        WIDTH. returns: float64 [G, W * R], set to the return of each pair; its G says how many
+        topologies are meant.
+    """
+    most_nodes = most_links = 0
+    for genome in range(start, start + len(returns)):
+        most_nodes = max(most_nodes, node_offsets[genome + 1] - node_offsets[genome])
+        most_links = max(most_links, edge_offsets[genome + 1] - edge_offsets[genome])
+    lanes = _aligned_lanes(VALUES + most_nodes, num_lanes)
+    ended = np.zeros(num_lanes // WIDTH, np.int64)
+    positions = np.zeros(most_links, np.int64)
+    num_steps = 0
+    for index in range(len(returns)):
+        genome = start + index
+        first_node, last_node = node_offsets[genome], node_offsets[genome + 1]
+        first_link, last_link = edge_offsets[genome], edge_offsets[genome + 1]
+        for link in range(first_link, last_link):
+            positions[link - first_link] = (VALUES + sources[link]) * num_lanes
+        num_steps += _rollout_network(
+            lanes,
+            ended,
+            offsets[first_node + genome : last_node + genome + 1],
+            positions,
+            activations[first_node:last_node],
+            outputs[genome],
+            rules,
+            jobs,
+            returns[index],
+        )
+    return num_steps
+
+
+@njit(**CACHED)
+def step_lanes(rules, states, outputs, num_steps, observations, rewards, ended):
+    """Take one step in each of B environments, through the same physics as `rollout_lanes`.
+
+    states: float64 [B, S], replaced by the states after the step. outputs: float64 [B, O], what the
+        networks say. num_steps: int64 [B], steps taken before. observations [B, I], rewards [B] and
+        ended [B] (bool) are set.
+    """
+    num_inputs, num_outputs = observations.shape[1], outputs.shape[1]
+    lanes = _aligned_lanes(OBSERVATION + num_inputs + num_outputs, WIDTH)
+    output_nodes = np.arange(num_outputs) + (1 + num_inputs)
+    for first in range(0, len(states), WIDTH):
+        num_live = min(WIDTH, len(states) - first)
+        for lane in range(num_live):
+            lanes[NUM_STEPS, lane] = num_steps[first + lane]
+            lanes[RETURN, lane] = 0.0
+            lanes[STATE : STATE + states.shape[1], lane] = states[first + lane]
+            lanes[OBSERVATION + num_inputs :, lane] = outputs[first + lane]
+        chunk_ended = _advance_chunk(lanes, 0, output_nodes, rules)
+        for lane in range(num_live):
+            states[first + lane] = lanes[STATE : STATE + states.shape[1], lane]
+            observations[first + lane] = lanes[OBSERVATION : OBSERVATION + num_inputs, lane]
+            rewards[first + lane] = lanes[RETURN, lane]
+            ended[first + lane] = (chunk_ended >> lane) & 1
+
+
+@njit(**CACHED)
+def compute_lanes(
+    node_offsets, edge_offsets, offsets, sources, activations, outputs,
+    genome, weights, inputs, computed,
+):  # fmt: skip
+    """Compute one network for B inputs, through the same code as `rollout_lanes`.
+
+    genome: its index in the batch. weights: float64 [B], the shared weight of each input.
+    inputs: float64 [B, I]. computed: float64 [B, O], set to the outputs.
+    """
+    first_node, last_node = node_offsets[genome], node_offsets[genome + 1]
+    first_link, last_link = edge_offsets[genome], edge_offsets[genome + 1]
+    lanes = _aligned_lanes(VALUES + last_node - first_node, WIDTH)
+    num_inputs = inputs.shape[1]
+    for first in range(0, len(inputs), WIDTH):
+        num_live = min(WIDTH, len(inputs) - first)
+        lanes[VALUES] = 1.0  # the bias
+        for lane in range(num_live):
+            lanes[WEIGHT, lane] = weights[first + lane]
+            lanes[OBSERVATION : OBSERVATION + num_inputs, lane] = inputs[first + lane]
+        _compute_network(
+            lanes,
+            num_live,
+            num_inputs,
+            offsets[first_node + genome : last_node + genome + 1],
+            (VALUES + sources[first_link:last_link].astype(np.int64)) * WIDTH,
+            activations[first_node:last_node],
+        )
+        for lane in range(num_live):
+            for index in range(outputs.shape[1]):
+                computed[first + lane, index] = lanes[VALUES + outputs[genome, index], lane]

@@ -1,0 +1,71 @@
+"""Compiled twin of `wann.forward` for one observation at a time, with scalars.
+
+Imported when a policy is made, so that `import wann.rollout.single` loads no Numba; called with
+checked arguments only.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from wann.activations import (
+    ABS,
+    COS,
+    GAUSSIAN,
+    INVERSE,
+    LINEAR,
+    RELU,
+    SIGMOID,
+    SIN,
+    STEP,
+    TANH,
+)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def activate(activation, x):
+    """Return one of the paper's 11 activations of `x`; see `wann.activations`."""
+    if activation == LINEAR:
+        return x
+    if activation == STEP:
+        return 1.0 if x > 0.0 else 0.0
+    if activation == SIN:
+        return math.sin(math.pi * (x - 2.0 * np.rint(0.5 * x)))
+    if activation == GAUSSIAN:
+        return math.exp(-0.5 * x * x)
+    if activation == TANH:
+        return math.tanh(x)
+    if activation == SIGMOID:
+        return 0.5 * (math.tanh(0.5 * x) + 1.0)
+    if activation == INVERSE:
+        return -x
+    if activation == ABS:
+        return abs(x)
+    if activation == RELU:
+        return 0.0 if x < 0.0 else x
+    if activation == COS:
+        return math.cos(math.pi * (x - 2.0 * np.rint(0.5 * x)))
+    return x * x
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def forward_one(offsets, sources, activations, outputs, shared, weights, inputs, values):
+    """Return a new array with the outputs [O] for one vector of inputs.
+
+    A node is activation(shared * sum of weights[link] * source); one of the two is all ones.
+    offsets, sources, activations, outputs: those of a `wann.topology.Topology`.
+    weights: float64 [E]. inputs: float64 [I]. values: float64 [N], overwritten; values[0] is 1.
+    """
+    num_inputs = len(inputs)
+    for index in range(num_inputs):
+        values[1 + index] = inputs[index]
+    for node in range(1 + num_inputs, len(activations)):
+        total = 0.0
+        for link in range(offsets[node], offsets[node + 1]):
+            total += weights[link] * values[sources[link]]
+        values[node] = activate(activations[node], shared * total)
+    result = np.empty(len(outputs))
+    for index in range(len(outputs)):
+        result[index] = values[outputs[index]]
+    return result
