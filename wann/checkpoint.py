@@ -1,0 +1,155 @@
+"""Checkpoints: all that a search needs to go on, in one file that never holds code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from wann.archive import Archive, Entry
+from wann.coordinator import SearchState
+from wann.files import write_atomically
+from wann.genome import Genomes
+from wann.population import Population
+from wann.topology import Topologies
+
+FORMAT = "wann-checkpoint"
+VERSION = "1"
+MAX_BYTES = 8 << 30  # a population of 100,000 with 1,000 genes each is 1 GB
+
+_GENOME_ARRAYS = {
+    "node_offsets": np.int64,
+    "activations": np.uint8,
+    "gene_offsets": np.int64,
+    "sources": np.int32,
+    "targets": np.int32,
+    "enabled": np.bool_,
+}
+_TOPOLOGY_ARRAYS = {
+    "node_offsets": np.int64,
+    "edge_offsets": np.int64,
+    "offsets": np.int32,
+    "sources": np.int32,
+    "activations": np.uint8,
+    "outputs": np.int32,
+    "keys": np.uint64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A search between two generations.
+
+    digest: that of the run's identity, so that a checkpoint is never used for another run.
+    num_steps, seconds: environment steps and time that the run took so far.
+    """
+
+    state: SearchState
+    digest: str
+    num_steps: int
+    seconds: float
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint to `path` (safetensors); whoever reads it sees the old or the new one."""
+    from safetensors.numpy import save
+
+    state = checkpoint.state
+    genomes, entries = state.population.genomes, state.archive.entries
+    arrays = {f"genomes.{name}": getattr(genomes, name) for name in _GENOME_ARRAYS}
+    if entries:
+        topologies = Topologies.stack([each.topology for each in entries])
+        arrays |= {f"archive.{name}": getattr(topologies, name) for name in _TOPOLOGY_ARRAYS}
+        arrays["archive.returns"] = np.stack([each.returns for each in entries])
+        arrays["archive.generations"] = np.array([each.generation for each in entries])
+        arrays["archive.seen"] = np.array(sorted(state.archive.seen), dtype=np.uint64)
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "digest": checkpoint.digest,
+        "generation": str(state.population.generation),
+        "num_inputs": str(genomes.num_inputs),
+        "num_outputs": str(genomes.num_outputs),
+        "num_steps": str(checkpoint.num_steps),
+        "seconds": repr(checkpoint.seconds),
+    }
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint in `path`.
+
+    Raises ValueError, naming the file, when it is not one, is damaged, of another version, or holds
+    genomes or networks that break an invariant.
+    """
+    try:
+        return _read(path)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ValueError(f"{path}: not a usable checkpoint: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _read(path: Path) -> Checkpoint:
+    from safetensors import SafetensorError, safe_open
+
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES:,} bytes")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"damaged or truncated ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
+    if metadata["version"] != VERSION:
+        raise ValueError(f"its version is {metadata['version']!r}, but this reads {VERSION!r}")
+    num_inputs, num_outputs = int(metadata["num_inputs"]), int(metadata["num_outputs"])
+    flat = {name: _typed(arrays, f"genomes.{name}", kind) for name, kind in _GENOME_ARRAYS.items()}
+    genomes = Genomes(num_inputs, num_outputs, **flat).check()
+    generation, num_steps = int(metadata["generation"]), int(metadata["num_steps"])
+    seconds = float(metadata["seconds"])
+    if generation < 0 or num_steps < 0 or not 0 <= seconds < np.inf:
+        raise ValueError("its counters are not positive numbers")
+    state = SearchState(Population(genomes, generation), _read_archive(arrays, num_inputs, num_outputs))
+    return Checkpoint(state, metadata["digest"], num_steps, seconds)
+
+
+def _typed(arrays: dict[str, np.ndarray], name: str, kind: type, dimensions: int = 1) -> np.ndarray:
+    array = arrays[name]
+    if array.dtype != kind or array.ndim != dimensions:
+        wanted = f"{np.dtype(kind)} of {dimensions} dimensions"
+        raise ValueError(f"{name} must be {wanted}, not {array.dtype} of {array.ndim}")
+    if kind is np.bool_ and (array.view(np.uint8) > 1).any():  # undefined in NumPy and in kernels
+        raise ValueError(f"{name} has bytes that are neither true nor false")
+    return array
+
+
+def _read_archive(
+    arrays: dict[str, np.ndarray], num_inputs: int, num_outputs: int
+) -> Archive:
+    if not any(name.startswith("archive.") for name in arrays):
+        return Archive()
+    flat = {
+        name: _typed(arrays, f"archive.{name}", kind, 2 if name == "outputs" else 1)
+        for name, kind in _TOPOLOGY_ARRAYS.items()
+    }
+    topologies = Topologies(num_inputs, **flat).check()
+    if topologies.num_outputs != num_outputs:
+        raise ValueError(f"its archive has {topologies.num_outputs} outputs, not {num_outputs}")
+    returns = _typed(arrays, "archive.returns", np.float64, 3)
+    generations = _typed(arrays, "archive.generations", np.int64)
+    if not len(returns) == len(generations) == len(topologies):
+        raise ValueError("its archive has not as many scores as networks")
+    if np.isnan(returns).any() or 0 in returns.shape:
+        raise ValueError("its archive has scores that are not numbers")
+    entries = tuple(
+        Entry(topology, returns[index], int(generations[index]), int(topologies.keys[index]))
+        for index, topology in enumerate(topologies)
+    )
+    return Archive(entries, frozenset(_typed(arrays, "archive.seen", np.uint64).tolist()))

@@ -1,0 +1,233 @@
+"""The coordinator: ask for networks, tell their scores, and a generation has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from wann.archive import Archive
+from wann.config import SearchConfig
+from wann.evaluation import Evaluator
+from wann.population import Population
+from wann.ranking import rank
+from wann.reproduction import first_generation, next_generation
+from wann.scores import Scores
+from wann.seeding import Purpose, episode_seeds, generator
+from wann.topology import Topologies, compile_all
+
+VALIDATED_A_GENERATION = 4  # networks at most that a generation may send to held-out episodes
+
+
+@dataclass(frozen=True)
+class GenerationReport:
+    """What happened in one generation.
+
+    best, median: mean return over weights and training episodes, of the best and the median genome.
+    peak: highest mean return of any genome under one weight.
+    connections, median_connections: of the best and the median genome.
+    validated: highest held-out mean return in the archive so far; archive_size: its networks.
+    distinct: different networks among the genomes. num_steps: environment steps, held-out included.
+    """
+
+    generation: int
+    best: float
+    median: float
+    peak: float
+    connections: int
+    median_connections: float
+    validated: float
+    archive_size: int
+    distinct: int
+    num_steps: int
+
+
+Callback: TypeAlias = Callable[["Coordinator", GenerationReport], bool | None]
+
+
+@dataclass(frozen=True, eq=False)
+class SearchState:
+    """All that a search carries from one generation to the next."""
+
+    population: Population
+    archive: Archive
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The different networks of a generation, and each genome's place [G] among them."""
+
+    topologies: Topologies
+    places: Int64[np.ndarray, "G"]
+
+
+class Coordinator:
+    """A search: its state, and the loop that moves it on.
+
+    With an evaluator, `step` and `run` do everything. Without one, score the networks of `ask` in
+    a way of your own and `tell` it; the archive then keeps those scores as they are.
+    `state` is replaced whole at the end of `tell`, so an interrupted generation leaves no trace.
+    """
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        num_inputs: int,
+        num_outputs: int,
+        evaluator: Evaluator | None = None,
+        state: SearchState | None = None,
+    ) -> None:
+        """Start a search, or go on from a state.
+
+        Raises ValueError when its genomes have other numbers of inputs or outputs.
+        """
+        if state is None:
+            rng = generator(config.seed, Purpose.REPRODUCTION, 0)
+            state = SearchState(first_generation(num_inputs, num_outputs, config, rng), Archive())
+        genomes = state.population.genomes
+        if (genomes.num_inputs, genomes.num_outputs) != (num_inputs, num_outputs):
+            raise ValueError(
+                f"the population has {genomes.num_inputs} inputs and {genomes.num_outputs} "
+                f"outputs, but the task has {num_inputs} and {num_outputs}"
+            )
+        self.config = config
+        self.evaluator = evaluator
+        self.state = state
+        self._asked: _Asked | None = None
+
+    @property
+    def generation(self) -> int:
+        """The generation that `ask` gives next, counted from 0."""
+        return self.state.population.generation
+
+    @property
+    def archive(self) -> Archive:
+        """The non-dominated networks found so far."""
+        return self.state.archive
+
+    @property
+    def weights(self) -> Float64[np.ndarray, "W"]:
+        """Shared weights of this generation."""
+        return self._weights(Purpose.TRAIN, self.generation)
+
+    @property
+    def seeds(self) -> Int64[np.ndarray, "R"]:
+        """Seeds of this generation's training episodes, common to all genomes and weights."""
+        config = self.config
+        return episode_seeds(config.seed, Purpose.TRAIN, self.generation, config.episodes)
+
+    def held_out(self, purpose: Purpose) -> tuple[Float64[np.ndarray, "W"], Int64[np.ndarray, "R"]]:
+        """Return weights and seeds of the VALIDATION or TEST episodes, the same all run long."""
+        config = self.config
+        validating = purpose == Purpose.VALIDATION
+        count = config.validation_episodes if validating else config.test_episodes
+        return self._weights(purpose, 0), episode_seeds(config.seed, purpose, 0, count)
+
+    def _weights(self, purpose: Purpose, generation: int) -> Float64[np.ndarray, "W"]:
+        place = generation * len(Purpose) + int(purpose)
+        rng = generator(self.config.seed, Purpose.WEIGHTS, place)
+        return self.config.shared_weights.draw(rng)
+
+    def ask(self) -> Topologies:
+        """Return the different networks of this generation, to be scored under `weights`.
+
+        Genomes with equal live topologies are asked for once.
+        """
+        return self._distinct().topologies
+
+    def _distinct(self) -> _Asked:
+        if self._asked is None:
+            topologies = compile_all(self.state.population.genomes)
+            _, firsts, places = np.unique(topologies.keys, return_index=True, return_inverse=True)
+            order = np.argsort(firsts)  # np.unique sorts by key; keep the genomes' order
+            rank_of = np.empty_like(order)
+            rank_of[order] = np.arange(len(order))
+            self._asked = _Asked(topologies.take(firsts[order]), rank_of[places])
+        return self._asked
+
+    def tell(self, scores: Scores) -> GenerationReport:
+        """Take the scores of the networks that `ask` gave, and breed the next generation.
+
+        Raises ValueError when there are not as many scores as networks.
+        """
+        asked = self._distinct()
+        if len(scores.returns) != len(asked.topologies):
+            raise ValueError(
+                f"{len(asked.topologies)} networks were asked for, "
+                f"but {len(scores.returns)} were scored"
+            )
+        archive, num_steps = self._archived(asked.topologies, scores)
+        rng = generator(self.config.seed, Purpose.REPRODUCTION, self.generation + 1)
+        order = self._order(asked, scores)
+        population = next_generation(self.state.population, order, self.config, rng)
+        report = _report(self.generation, asked, scores, archive, scores.num_steps + num_steps)
+        self._asked = None
+        self.state = SearchState(population, archive)
+        return report
+
+    def _archived(self, topologies: Topologies, scores: Scores) -> tuple[Archive, int]:
+        """Return the archive after the most promising networks' held-out test, and its steps."""
+        chosen = self.archive.candidates(topologies, scores, VALIDATED_A_GENERATION)
+        if len(chosen) == 0:
+            return self.archive, 0
+        candidates = topologies.take(chosen)
+        if self.evaluator is None:
+            held_out = scores.take(chosen)
+        else:
+            held_out = self.evaluator.evaluate(candidates, *self.held_out(Purpose.VALIDATION))
+        return self.archive.add(candidates, held_out, self.generation), held_out.num_steps
+
+    def _order(self, asked: _Asked, scores: Scores) -> Int64[np.ndarray, "G"]:
+        """Return the genomes' indices, best first.
+
+        Objectives are (mean, fewest connections) with probability `pareto_probability`, else (mean,
+        best weight): one coin a generation. Gaier & Ha 2019, section 3.3.
+        """
+        rng = generator(self.config.seed, Purpose.RANKING, self.generation)
+        by_size = rng.random() < self.config.pareto_probability
+        sizes = asked.topologies.num_connections.astype(np.float64)
+        objectives = np.column_stack([scores.mean, -sizes if by_size else scores.best])
+        return rank(objectives[asked.places]).order
+
+    def step(self) -> GenerationReport:
+        """Run one generation. Raises ValueError when there is no evaluator."""
+        if self.evaluator is None:
+            raise ValueError("a coordinator without an evaluator needs ask() and tell()")
+        return self.tell(self.evaluator.evaluate(self.ask(), self.weights, self.seeds))
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> Archive:
+        """Run the generations that are left and return the archive.
+
+        callbacks: called after each generation with this coordinator and its report; one that
+            returns True ends the search there.
+        """
+        callbacks = tuple(callbacks)
+        while self.generation < self.config.generations:
+            report = self.step()
+            answers = [callback(self, report) for callback in callbacks]
+            if any(answers):
+                break
+        return self.archive
+
+
+def _report(
+    generation: int, asked: _Asked, scores: Scores, archive: Archive, num_steps: int
+) -> GenerationReport:
+    means = scores.mean
+    best = int(means.argmax())
+    sizes = asked.topologies.num_connections
+    return GenerationReport(
+        generation,
+        float(means[best]),
+        float(np.median(means[asked.places])),
+        float(scores.best.max()),
+        int(sizes[best]),
+        float(np.median(sizes[asked.places])),
+        archive.best_mean,
+        len(archive.entries),
+        len(asked.topologies),
+        num_steps,
+    )

@@ -1,0 +1,105 @@
+"""Evaluators: from networks, weights and seeds to scores, on this machine."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, Self
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from wann.activations import is_compiled
+from wann.checks import whole_number_in
+from wann.rollout.compiled import rollout
+from wann.rollout.episodes import kernel_of, rollout_episodes, starts
+from wann.scores import Scores
+from wann.tasks.control import ControlTask
+from wann.topology import Topologies
+
+CHUNKS_A_WORKER = 8  # small enough that no worker waits long for the last one
+MAX_WORKERS = 4096
+
+
+class Evaluator(Protocol):
+    """Scores networks. Equal arguments give equal scores, whatever does the work."""
+
+    def evaluate(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Scores:
+        """Return each network's return under each shared weight in each seed's episode."""
+        ...
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalEvaluator:
+    """Evaluates on this machine: threads over compiled kernels, or Gymnasium's own environment.
+
+    A kernel serves where the task has one and all activations are the paper's; everything else runs
+    in Python, in one thread. Close it, or use it in a `with`, to end its threads.
+    """
+
+    def __init__(self, task: ControlTask, workers: int = 0) -> None:
+        """Serve `task` with this many threads; 0 stands for all cores that may be used.
+
+        Raises ValueError when `workers` is negative.
+        """
+        whole_number_in("workers", workers, 0, MAX_WORKERS)
+        self.task = task
+        self.workers = workers or available_cores()
+        self.kernel = kernel_of(task)
+        self._pool = ThreadPoolExecutor(self.workers, "evaluate")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads; what they still have in hand they finish."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def evaluate(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Scores:
+        """Return each network's return under each shared weight in each seed's episode.
+
+        Raises EnvironmentFault when a Python environment misbehaves.
+        """
+        if self.kernel is None or not is_compiled(topologies.activations):
+            returns, num_steps = rollout_episodes(self.task, topologies, weights, seeds)
+            return Scores(returns, num_steps)
+        task, kernel = self.task, self.kernel
+        beginning = starts(task, kernel, seeds)
+
+        def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
+            return rollout(
+                kernel,
+                topologies,
+                weights,
+                beginning.states,
+                beginning.observations,
+                max_steps=task.max_steps,
+                offset=task.offset,
+                scale=task.scale,
+                start=first,
+                stop=last,
+            )
+
+        num_chunks = min(len(topologies), self.workers * CHUNKS_A_WORKER)
+        edges = np.linspace(0, len(topologies), num_chunks + 1).astype(int).tolist()
+        parts = list(self._pool.map(part, edges[:-1], edges[1:]))
+        return Scores(np.concatenate([each for each, _ in parts]), sum(each for _, each in parts))

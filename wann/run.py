@@ -1,0 +1,194 @@
+"""Runs: a search with a name and a folder, of which nothing is lost when it is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wann.archive import Archive
+from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wann.coordinator import Callback, Coordinator, GenerationReport, SearchState
+from wann.evaluation import Evaluator, LocalEvaluator
+from wann.files import sweep_temporary
+from wann.network import Network, load_network
+from wann.records import MetricsFile, draw, score_champion, write_front
+from wann.reproduction import generation_from
+from wann.run_files import RunFolder, RunSpec, describe, read_meta
+from wann.seeding import Purpose, generator
+from wann.tasks import ControlTask, control_task
+
+CHECKPOINT_INTERVAL = 5.0  # s between two checkpoints, at least
+CHECKPOINT_SHARE = 0.02  # of the run's time that checkpoints may cost
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a run ended.
+
+    champion: with its scores in held-out and in test episodes. archive: the whole front.
+    generations: how many are complete; resumed_at: where this process took over, 0 for a new run,
+        equal to generations for one that was finished already.
+    reached: whether the held-out mean reached the target (True without one).
+    num_steps, seconds: environment steps and time of the search, in all its processes.
+    """
+
+    folder: Path
+    champion: Network
+    archive: Archive
+    generations: int
+    resumed_at: int
+    reached: bool
+    num_steps: int
+    seconds: float
+
+
+class Run:
+    """A search in a folder: it goes on where it was, and ends with the same bytes all the same."""
+
+    def __init__(
+        self, spec: RunSpec, root: Path | str = ".", workers: int = 0, command: Iterable[str] = ()
+    ) -> None:
+        """Prepare a run below the folder `root`; nothing is written yet.
+
+        workers: threads; 0 for all cores. command: what the user typed, for the record.
+        Raises ValueError when the start network does not fit the task.
+        """
+        self.spec = spec
+        self.paths = RunFolder(Path(root), spec.name)
+        self.task = control_task(spec.card)
+        self.workers = workers
+        self.command = tuple(command)
+        if spec.start is not None:
+            _check_start(spec.start, self.task)
+
+    def execute(
+        self,
+        callbacks: Iterable[Callback] = (),
+        time_limit: float | None = None,
+        target: float | None = None,
+    ) -> Outcome:
+        """Run what is left of the search and write its results.
+
+        time_limit: seconds after which no further generation starts. target: held-out mean return
+        at which the search ends. Any exception, Ctrl+C included, saves the search before it goes on
+        its way. Raises RunBusy, EnvironmentFault, OSError, and ValueError for a damaged checkpoint.
+        """
+        self.paths.create()
+        with self.paths.held():
+            sweep_temporary(self.paths.folder)
+            saved = self._load()
+            finished = read_meta(self.paths).get("finished_generations")
+            if saved is not None and finished == self.spec.config.generations:
+                return self._outcome(saved, saved.state.population.generation, target)
+            describe(self.spec, self.task, self.paths, self.command)
+            with LocalEvaluator(self.task, self.workers) as evaluator:
+                return self._search(evaluator, saved, tuple(callbacks), time_limit, target)
+
+    def _search(
+        self,
+        evaluator: Evaluator,
+        saved: Checkpoint | None,
+        callbacks: tuple[Callback, ...],
+        time_limit: float | None,
+        target: float | None,
+    ) -> Outcome:
+        task, config = self.task, self.spec.config
+        state = saved.state if saved else self._first_state()
+        coordinator = Coordinator(config, task.num_inputs, task.num_outputs, evaluator, state)
+        resumed_at = coordinator.generation
+        keeper = Keeper(self.paths, coordinator, self.spec.digest, saved)
+        deadline = time.monotonic() + time_limit if time_limit is not None else None
+
+        def is_over(coordinator: Coordinator, report: GenerationReport) -> bool:
+            late = deadline is not None and time.monotonic() >= deadline
+            return late or (target is not None and coordinator.archive.best_mean >= target)
+
+        try:
+            if target is None or coordinator.archive.best_mean < target:
+                coordinator.run((keeper.record, *callbacks, is_over))
+        finally:  # whatever ended the search, Ctrl+C and a faulty environment included
+            keeper.save()
+            write_front(coordinator, task, self.paths)
+        score_champion(coordinator, task, self.paths)
+        draw(self.paths)
+        if coordinator.generation == config.generations:
+            describe(self.spec, task, self.paths, self.command, config.generations)
+        return self._outcome(keeper.checkpoint, resumed_at, target)
+
+    def _outcome(self, saved: Checkpoint, resumed_at: int, target: float | None) -> Outcome:
+        archive = saved.state.archive
+        return Outcome(
+            self.paths.folder,
+            load_network(self.paths.file("champion.json")),
+            archive,
+            saved.state.population.generation,
+            resumed_at,
+            target is None or archive.best_mean >= target,
+            saved.num_steps,
+            saved.seconds,
+        )
+
+    def _load(self) -> Checkpoint | None:
+        if not self.paths.checkpoint.exists():
+            return None
+        saved = load_checkpoint(self.paths.checkpoint)
+        if saved.digest != self.spec.digest:
+            path = self.paths.checkpoint
+            raise ValueError(f"{path} belongs to another run than {self.spec.name}")
+        return saved
+
+    def _first_state(self) -> SearchState | None:
+        if self.spec.start is None:
+            return None
+        config = self.spec.config
+        rng = generator(config.seed, Purpose.REPRODUCTION, 0)
+        return SearchState(generation_from(self.spec.start.topology, config, rng), Archive())
+
+
+class Keeper:
+    """Writes a row of metrics for each generation, and a checkpoint every few seconds."""
+
+    def __init__(
+        self, paths: RunFolder, coordinator: Coordinator, digest: str, saved: Checkpoint | None
+    ) -> None:
+        """Take over from a checkpoint, or start afresh; rows that come after it are cut."""
+        self.paths = paths
+        self.coordinator = coordinator
+        self.digest = digest
+        self.num_steps = saved.num_steps if saved else 0
+        self._earlier_seconds = saved.seconds if saved else 0.0
+        self._started = self._saved_at = time.monotonic()
+        self._cost = 0.0  # seconds that the last checkpoint took
+        self._metrics = MetricsFile(paths.file("metrics.csv"), coordinator.generation)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The search as it is now."""
+        seconds = self._earlier_seconds + time.monotonic() - self._started
+        return Checkpoint(self.coordinator.state, self.digest, self.num_steps, seconds)
+
+    def record(self, coordinator: Coordinator, report: GenerationReport) -> None:
+        """Write the generation's row, and a checkpoint where one is due."""
+        self.num_steps += report.num_steps
+        self._metrics.append(report, self.checkpoint.seconds)
+        waited = time.monotonic() - self._saved_at
+        if waited > max(CHECKPOINT_INTERVAL, self._cost / CHECKPOINT_SHARE):
+            self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        started = time.monotonic()
+        save_checkpoint(self.checkpoint, self.paths.checkpoint)
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - started
+
+
+def _check_start(start: Network, task: ControlTask) -> None:
+    sizes = (start.topology.num_inputs, start.topology.num_outputs)
+    if sizes != (task.num_inputs, task.num_outputs):
+        raise ValueError(
+            f"the start network has {sizes[0]} inputs and {sizes[1]} outputs, "
+            f"but task {task.id!r} has {task.num_inputs} and {task.num_outputs}"
+        )
