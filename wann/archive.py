@@ -31,11 +31,6 @@ class Entry:
         return float(self.returns.mean())
 
     @property
-    def standard_error(self) -> float:
-        """Standard error of `mean` over episodes."""
-        return standard_error(self.returns)
-
-    @property
     def best_weight_index(self) -> int:
         """Index of the shared weight with the highest mean return; the first of equals."""
         return int(self.returns.mean(axis=1).argmax())
@@ -98,16 +93,25 @@ class Archive:
         return max((each.mean for each in self.entries), default=-np.inf)
 
     def champion(self) -> Entry:
-        """Return the smallest network within one standard error of the highest held-out mean.
+        """Return the smallest network that is not worse than the best beyond one standard error.
 
-        The one-standard-error rule of Breiman et al. 1984, section 3.4.3: what chance may explain
-        does not pay for more connections. Raises ValueError when the archive is empty.
+        Best is the highest held-out mean; the standard error is that of the difference in the same
+        episodes. The one-standard-error rule of Breiman et al. 1984, section 3.4.3, on paired
+        observations: what chance may explain does not pay for more connections.
+        Raises ValueError when the archive is empty.
         """
         if not self.entries:
             raise ValueError("the archive is empty: no network was scored on held-out episodes yet")
         best = max(self.entries, key=lambda each: each.mean)
-        bar = best.mean - best.standard_error
-        return next(each for each in self.entries if each.mean >= bar)
+        return next(each for each in self.entries if _is_as_good(each, best))
+
+
+def _is_as_good(entry: Entry, best: Entry) -> bool:
+    """Return whether an entry's mean is within one standard error of the best one's."""
+    if not np.isfinite(entry.returns).all():
+        return entry.mean >= best.mean
+    shortfall = best.returns - entry.returns
+    return float(shortfall.mean()) <= standard_error(shortfall)
 
 
 def _front(entries: list[Entry]) -> tuple[Entry, ...]:

@@ -6,9 +6,9 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-import wann_envs  # noqa: F401  # registers wann/SwingUp-v0
 from networks import random_network
 
+import wann_envs  # noqa: F401  # registers wann/SwingUp-v0
 from wann.activations import register_activation
 from wann.rollout.compiled import COMPILED_TASKS, compiled_task, num_lanes_for, rollout
 from wann.topology import Topologies, Topology

@@ -1,5 +1,8 @@
 """Tests of wann.rollout.lanes through its wrappers: networks, lanes, batches and limits."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,13 +87,14 @@ def test_one_node_of_each_activation_computes_what_forward_does(activation_id, b
     np.testing.assert_allclose(got, wanted, rtol=1e-14, atol=1e-14)
 
 
-def test_returns_do_not_depend_on_the_number_of_lanes(monkeypatch):
-    topologies = random_topologies(CARTPOLE, 12)
-    states, observations = random_starts(CARTPOLE, 7)
+@pytest.mark.parametrize("task", [CARTPOLE, SWING_UP], ids=["CartPole", "SwingUp"])
+def test_returns_do_not_depend_on_the_number_of_lanes(task, monkeypatch):
+    topologies = random_topologies(task, 40)
+    states, observations = random_starts(task, 7)
     results = []
-    for max_lanes in (8, 16, 24, 96):
+    for max_lanes in (8, 16, 24, 40, 96):
         monkeypatch.setattr(compiled, "MAX_LANES", max_lanes)
-        results.append(rollout(CARTPOLE, topologies, WEIGHTS, states, observations, max_steps=500))
+        results.append(rollout(task, topologies, WEIGHTS, states, observations, max_steps=500))
     for returns, num_steps in results:
         np.testing.assert_array_equal(returns, results[0][0])
         assert num_steps == results[0][1]
@@ -207,3 +211,21 @@ def test_read_only_and_strided_arrays_give_the_same_returns():
     from wann.rollout.lanes import rollout_lanes
 
     assert len(rollout_lanes.signatures) == 1  # nothing was compiled anew
+
+
+def test_other_threads_run_while_the_kernel_does():
+    topologies = Topologies.stack([random_topology(CARTPOLE, 20, 60, seed=0)])
+    states, observations = random_starts(CARTPOLE, 1)
+    rollout(CARTPOLE, topologies, WEIGHTS, states, observations, max_steps=1)  # compiles it
+    many = topologies.take(np.zeros(30_000, np.int64))
+    thread = threading.Thread(
+        target=rollout,
+        args=(CARTPOLE, many, WEIGHTS, states, observations),
+        kwargs={"max_steps": 500},
+    )
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(0.001)
+        turns += 1
+    assert turns > 5

@@ -3,9 +3,9 @@
 import gymnasium
 import numpy as np
 import pytest
-import wann_envs  # noqa: F401  # registers wann/SwingUp-v0
 from networks import random_network
 
+import wann_envs  # noqa: F401  # registers wann/SwingUp-v0
 from wann.rollout.agreement import step
 from wann.rollout.compiled import COMPILED_TASKS, rollout
 from wann.rollout.single import policy

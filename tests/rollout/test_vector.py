@@ -15,6 +15,7 @@ from wann.rollout.vector import (
     load,
     load_flat,
     pow2,
+    product,
     rint,
     round32,
     select,
@@ -68,6 +69,13 @@ def _powers(rows):
 
 
 @njit
+def _rounded_product(rows):
+    a, b = load(rows, 0, 0), load(rows, 1, 0)
+    store(rows, 2, 0, product(a, b) - 1.0)
+    store(rows, 3, 0, a * b - 1.0)
+
+
+@njit
 def _shift(rows):
     store(rows, 1, 3, load(rows, 0, 5))
     store(rows, 2, 0, load_flat(rows, 4))
@@ -115,6 +123,14 @@ def test_powers_of_two_are_exact(first):
     rows = rows_of(np.arange(first, first + WIDTH), count=2)
     _powers(rows)
     np.testing.assert_array_equal(rows[1], 2.0 ** rows[0])
+
+
+def test_a_product_is_rounded_before_it_is_added_to():
+    tiny = 2.0**-30
+    rows = rows_of(np.full(WIDTH, 1 + tiny), np.full(WIDTH, 1 - tiny))
+    _rounded_product(rows)
+    np.testing.assert_array_equal(rows[2], 0.0)  # 1 - 2^-60 rounds to 1
+    assert set(rows[3]) <= {0.0, -(2.0**-60)}  # whichever the processor has
 
 
 def test_loads_and_stores_may_start_anywhere():

@@ -23,7 +23,7 @@ from wann.rollout import (
     swing_up,
     task_numbers,
 )
-from wann.rollout.functions import COMPILED, activate
+from wann.rollout.functions import COMPILED, activate, activate_three
 from wann.rollout.layout import (
     JOB,
     NUM_STEPS,
@@ -33,24 +33,21 @@ from wann.rollout.layout import (
     VALUES,
     WEIGHT,
 )
-from wann.rollout.vector import WIDTH, bits, clip, load, load_flat, round32, select, splat, store
+from wann.rollout.vector import (
+    WIDTH,
+    bits,
+    clip,
+    load,
+    load_flat,
+    product,
+    round32,
+    select,
+    splat,
+    store,
+)
 
-CACHED = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+CACHED = {"error_model": "numpy", "cache": True, "nogil": True}
 CACHE_LINE = 64  # bytes; a vector that crosses a line costs two loads
-
-acrobot_advance = acrobot.advance
-cartpole_advance = cartpole.advance
-mountain_car_advance = mountain_car.advance
-mountain_car_continuous_advance = mountain_car_continuous.advance
-pendulum_advance = pendulum.advance
-swing_up_advance = swing_up.advance
-
-ACROBOT = task_numbers.ACROBOT
-CARTPOLE = task_numbers.CARTPOLE
-MOUNTAIN_CAR = task_numbers.MOUNTAIN_CAR
-MOUNTAIN_CAR_CONTINUOUS = task_numbers.MOUNTAIN_CAR_CONTINUOUS
-PENDULUM = task_numbers.PENDULUM
-ARGMAX = task_numbers.ARGMAX
 
 
 class Rules(NamedTuple):
@@ -88,6 +85,36 @@ def _aligned_lanes(num_rows, num_lanes):
 
 
 @njit(**COMPILED)
+def _compute_three(lanes, lane, activation_id, node, first, last, positions):
+    """Set a node's value for three chunks side by side, which is faster than one by one."""
+    a = b = c = splat(0.0)
+    for link in range(first, last):
+        position = positions[link] + lane
+        a = a + load_flat(lanes, position)
+        b = b + load_flat(lanes, position + WIDTH)
+        c = c + load_flat(lanes, position + 2 * WIDTH)
+    a, b, c = activate_three(
+        activation_id,
+        product(load(lanes, WEIGHT, lane), a),
+        product(load(lanes, WEIGHT, lane + WIDTH), b),
+        product(load(lanes, WEIGHT, lane + 2 * WIDTH), c),
+    )
+    store(lanes, VALUES + node, lane, a)
+    store(lanes, VALUES + node, lane + WIDTH, b)
+    store(lanes, VALUES + node, lane + 2 * WIDTH, c)
+
+
+@njit(**COMPILED)
+def _compute_one(lanes, lane, activation_id, node, first, last, positions):
+    """Set the value of a node for one chunk."""
+    total = splat(0.0)
+    for link in range(first, last):
+        total = total + load_flat(lanes, positions[link] + lane)
+    value = activate(activation_id, product(load(lanes, WEIGHT, lane), total))
+    store(lanes, VALUES + node, lane, value)
+
+
+@njit(**COMPILED)
 def _compute_network(lanes, num_live, num_inputs, offsets, positions, activations):
     """Set the values of all nodes behind the inputs, for the chunks that hold live lanes.
 
@@ -97,12 +124,13 @@ def _compute_network(lanes, num_live, num_inputs, offsets, positions, activation
         activation_id = activations[node]
         # Unsigned, so that no index is checked for being negative.
         first, last = np.uint64(offsets[node]), np.uint64(offsets[node + 1])
-        for lane in range(0, num_live, WIDTH):
-            total = splat(0.0)
-            for link in range(first, last):
-                total = total + load_flat(lanes, positions[link] + lane)
-            value = activate(activation_id, load(lanes, WEIGHT, lane) * total)
-            store(lanes, VALUES + node, lane, value)
+        lane = 0
+        while lane + 2 * WIDTH < num_live:
+            _compute_three(lanes, lane, activation_id, node, first, last, positions)
+            lane += 3 * WIDTH
+        while lane < num_live:
+            _compute_one(lanes, lane, activation_id, node, first, last, positions)
+            lane += WIDTH
 
 
 @njit(**COMPILED)
@@ -128,27 +156,33 @@ def _chosen_action(lanes, lane, outputs):
 @njit(**COMPILED)
 def _advance_chunk(lanes, lane, outputs, rules):
     """Return the bits of the lanes of one chunk whose episode ended with this step."""
-    if rules.action_rule == ARGMAX:
+    if rules.action_rule == task_numbers.ARGMAX:
         action = _chosen_action(lanes, lane, outputs)
     else:
         share = clip(_output(lanes, lane, outputs, 0), -1.0, 1.0)
         action = round32(rules.action_centre + rules.action_half_range * share)
-    if rules.task_number == CARTPOLE:
-        reward, ended = cartpole_advance(lanes, lane, action)
-    elif rules.task_number == MOUNTAIN_CAR:
-        reward, ended = mountain_car_advance(lanes, lane, action)
-    elif rules.task_number == MOUNTAIN_CAR_CONTINUOUS:
-        reward, ended = mountain_car_continuous_advance(lanes, lane, action)
-    elif rules.task_number == ACROBOT:
-        reward, ended = acrobot_advance(lanes, lane, action)
-    elif rules.task_number == PENDULUM:
-        reward, ended = pendulum_advance(lanes, lane, action)
+    if rules.task_number == task_numbers.CARTPOLE:
+        reward, ended = cartpole.advance(lanes, lane, action)
+    elif rules.task_number == task_numbers.MOUNTAIN_CAR:
+        reward, ended = mountain_car.advance(lanes, lane, action)
+    elif rules.task_number == task_numbers.MOUNTAIN_CAR_CONTINUOUS:
+        reward, ended = mountain_car_continuous.advance(lanes, lane, action)
+    elif rules.task_number == task_numbers.ACROBOT:
+        reward, ended = acrobot.advance(lanes, lane, action)
+    elif rules.task_number == task_numbers.PENDULUM:
+        reward, ended = pendulum.advance(lanes, lane, action)
     else:
-        reward, ended = swing_up_advance(lanes, lane, action)
+        reward, ended = swing_up.advance(lanes, lane, action)
     num_steps = load(lanes, NUM_STEPS, lane) + 1.0
     store(lanes, NUM_STEPS, lane, num_steps)
     store(lanes, RETURN, lane, load(lanes, RETURN, lane) + reward)
     return bits(ended | (num_steps >= rules.max_steps))
+
+
+@njit(**COMPILED)
+def _live_bits(num_live):
+    """Return the bits of the first `num_live` lanes of a chunk, or of all if there are more."""
+    return (1 << min(num_live, WIDTH)) - 1
 
 
 @njit(**COMPILED)
@@ -203,10 +237,7 @@ def _settle(lanes, num_live, next_job, ended, jobs, returns):
 
 @njit(**COMPILED)
 def _rollout_network(lanes, ended, offsets, positions, activations, outputs, rules, jobs, returns):
-    """Return the steps that one network took; returns: float64 [W * R], set pair by pair.
-
-    Arrays are taken out of `jobs` before the loop: taking one counts a reference, atomically.
-    """
+    """Return the steps that one network took; returns: float64 [W * R], set pair by pair."""
     offset, scale, is_scaled = jobs.offset, jobs.scale, jobs.is_scaled
     num_jobs = len(jobs.weights) * len(jobs.states)
     num_live = min(lanes.shape[1], num_jobs)
@@ -218,7 +249,8 @@ def _rollout_network(lanes, ended, offsets, positions, activations, outputs, rul
         _compute_network(lanes, num_live, len(offset), offsets, positions, activations)
         any_ended = 0
         for lane in range(0, num_live, WIDTH):
-            chunk_ended = _advance_chunk(lanes, lane, outputs, rules)
+            # Lanes behind the live ones are computed too; what they do means nothing.
+            chunk_ended = _advance_chunk(lanes, lane, outputs, rules) & _live_bits(num_live - lane)
             if is_scaled:
                 _scale_inputs(lanes, lane, offset, scale)
             ended[lane // WIDTH] = chunk_ended

@@ -184,6 +184,16 @@ def _place(context, builder, sig, args):
 
 
 @_operation
+def product(typingctx, a, b):
+    """Return a * b rounded, as NumPy rounds it: never fused into a sum that follows."""
+
+    def codegen(context, builder, sig, args):
+        return builder.fmul(*args)
+
+    return vector(a, b), codegen
+
+
+@_operation
 def load(typingctx, array, row, lane):
     """Return the vector array[row, lane : lane + WIDTH] of a C-contiguous float64 array."""
 
