@@ -77,7 +77,7 @@ def grown_genomes(seed, count, steps, num_inputs=3, num_outputs=2, config=ALL_OP
 
 
 def random_dag(rng, num_inputs=3, num_outputs=2, num_hidden=8, density=0.3):
-    """Return a genome of random acyclic genes, outputs as sources included, most of them enabled."""
+    """Return a genome of random acyclic genes, most of them enabled; outputs may be sources."""
     num_fixed = 1 + num_inputs + num_outputs
     computed = rng.permutation(np.arange(num_inputs + 1, num_fixed + num_hidden)).tolist()
     order = [*range(num_inputs + 1), *computed]
@@ -92,7 +92,7 @@ def random_dag(rng, num_inputs=3, num_outputs=2, num_hidden=8, density=0.3):
 
 
 def renumbered(genome, rng):
-    """Return the same network with its hidden nodes numbered anew and its genes in another order."""
+    """Return the same network, its hidden nodes numbered anew and its genes in another order."""
     hidden = np.arange(genome.num_fixed, genome.num_nodes)
     number = np.concatenate([np.arange(genome.num_fixed), rng.permutation(hidden)])
     activations = np.empty_like(genome.activations)

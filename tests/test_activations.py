@@ -120,6 +120,6 @@ def test_a_name_is_registered_once(own_table):
     ],
 )
 def test_a_function_that_changes_shape_or_dtype_is_refused_and_shown(own_table, function, got):
-    with pytest.raises(ValueError, match=rf"float64 \(1, 5\) to float64 \(1, 5\), not .*{got}"):
+    with pytest.raises(ValueError, match=rf"float64 \(1, 5\) to the same, not {got}$"):
         register_activation("odd", function)
     assert "odd" not in activation_names()

@@ -36,7 +36,7 @@ def test_a_number_comes_back_exactly_when_it_is_finite_and_in_range(value, low, 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1, -(10**400)])
 def test_a_number_without_an_upper_bound_must_still_be_finite_and_large_enough(value):
-    with pytest.raises(ValueError, match="rate must be at least 0, but .* was given"):
+    with pytest.raises(ValueError, match=r"rate must be at least 0, but .* was given"):
         number_in("rate", value, 0)
 
 

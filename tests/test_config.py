@@ -68,7 +68,7 @@ def test_a_probability_lies_between_zero_and_one(name):
 
 
 def test_the_probabilities_of_the_mutations_must_sum_to_one():
-    with pytest.raises(ValueError, match="must sum to 1, but they sum to 1.1"):
+    with pytest.raises(ValueError, match=r"must sum to 1, but they sum to 1\.1"):
         SearchConfig(remove_node=0.1)
     thirds = dict.fromkeys(OPERATORS, 0.0) | dict.fromkeys(OPERATORS[:3], 1 / 3)
     assert sum(SearchConfig(**thirds).operators) == pytest.approx(1.0)
@@ -240,5 +240,5 @@ def test_an_unknown_key_is_refused_with_its_place_and_the_nearest():
 @pytest.mark.parametrize("value", [0, "many"])
 def test_a_wrong_value_of_a_layer_is_refused_by_its_field(value):
     layers = [("preset gaier2019", {"episodes": 2}), ("card my.toml", {"population": value})]
-    with pytest.raises((ValueError, TypeError), match="population must be .* was given"):
+    with pytest.raises((ValueError, TypeError), match=r"population must be .* was given"):
         search_config(layers)

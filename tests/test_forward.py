@@ -84,7 +84,9 @@ def test_a_network_computes_what_its_genes_say(genome, seed):
 
 def test_grown_networks_compute_what_their_genes_say():
     rng = np.random.default_rng(2)
-    config = ALL_OPERATORS.replace(output_links=True, activations=("tanh", "gaussian", "abs", "step"))
+    config = ALL_OPERATORS.replace(
+        output_links=True, activations=("tanh", "gaussian", "abs", "step")
+    )
     for genome in grown_genomes(6, 15, 20, config=config):
         check_forward(genome, rng)
 

@@ -89,7 +89,9 @@ def change_activation_by_definition(genome, rules):
 
 def remove_connection_by_definition(genome, rules):
     activations, genes = description(genome)
-    return spread_over([(activations, tuple(g for g in genes if g != gone)) for gone in genes if gone[2]])
+    return spread_over(
+        [(activations, tuple(g for g in genes if g != gone)) for gone in genes if gone[2]]
+    )
 
 
 def remove_node_by_definition(genome, rules):

@@ -49,7 +49,10 @@ WRONG = [
     (changed("weight", to="1"), "'weight' must hold numbers, but it has '1'"),
     (changed("weight", to=float("nan")), "numbers must be finite, but it holds NaN"),
     (changed("scores", to=[]), "'scores' must be an object, but it is a list"),
-    (changed("scores", to={"a": [[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]}), "not be nested deeper than 16"),
+    (
+        changed("scores", to={"a": [[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]}),
+        "not be nested deeper than 16",
+    ),
     (changed("nodes", to=[]), "must hold at least one input and one output"),
     (changed("nodes", to=[1]), r"nodes\[0\] must be an object, but it is 1"),
     (changed("nodes", 1, "id", to=0), r"nodes\[1\] must have id 1, but it has 0"),

@@ -84,6 +84,8 @@ def test_a_key_is_inserted_once(values):
         seen.add(value)
 
 
-@pytest.mark.parametrize(("count", "power"), [(0, 1), (1, 2), (2, 4), (3, 4), (1023, 1024), (1024, 2048)])
+@pytest.mark.parametrize(
+    ("count", "power"), [(0, 1), (1, 2), (2, 4), (3, 4), (1023, 1024), (1024, 2048)]
+)
 def test_the_table_is_a_power_of_two_above_its_keys(count, power):
     assert power_of_two_above(count) == power

@@ -50,7 +50,9 @@ def test_seeds_differ_between_runs_generations_and_episodes():
 
 
 def test_generators_of_different_purposes_runs_and_generations_differ():
-    places = [(run, purpose, place) for run in range(5) for purpose in Purpose for place in range(5)]
+    places = [
+        (run, purpose, place) for run in range(5) for purpose in Purpose for place in range(5)
+    ]
     first = {generator(*place).random() for place in places}
     assert len(first) == len(places)
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import networkx as nx
 import numpy as np
@@ -181,14 +182,16 @@ def test_the_key_tells_the_outputs_apart():
 def test_the_key_counts_nodes_that_compute_the_same():
     shared = genome_of_genes(1, 1, [(1, 3), (3, 4), (3, 5), (4, 2), (5, 2)], [TANH, SIN, COS])
     twins = [(1, 3), (1, 6), (3, 4), (6, 5), (4, 2), (5, 2)]
-    assert compile(shared).key() != compile(genome_of_genes(1, 1, twins, [TANH, SIN, COS, TANH])).key()
+    assert (
+        compile(shared).key() != compile(genome_of_genes(1, 1, twins, [TANH, SIN, COS, TANH])).key()
+    )
 
 
 def test_different_networks_have_different_keys():
     rng = np.random.default_rng(5)
     topologies = [compile(random_dag(rng, num_hidden=3)) for _ in range(300)]
     same_label = nx.algorithms.isomorphism.categorical_node_match("label", None)
-    for one, other in zip(topologies, topologies[1:], strict=False):
+    for one, other in itertools.pairwise(topologies):
         same = nx.is_isomorphic(graph_of(one), graph_of(other), node_match=same_label)
         assert (one.key() == other.key()) == same
 

@@ -99,11 +99,13 @@ def _read(path: Path) -> Checkpoint:
 
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES:,} bytes")
+    if not path.is_file():
+        raise ValueError("a file was wanted, but this is a folder or a device")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError) as error:  # the latter for a dtype that NumPy lacks
         raise ValueError(f"damaged or truncated ({error})") from error
     if metadata.get("format") != FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
@@ -116,7 +118,9 @@ def _read(path: Path) -> Checkpoint:
     seconds = float(metadata["seconds"])
     if generation < 0 or num_steps < 0 or not 0 <= seconds < np.inf:
         raise ValueError("its counters are not positive numbers")
-    state = SearchState(Population(genomes, generation), _read_archive(arrays, num_inputs, num_outputs))
+    state = SearchState(
+        Population(genomes, generation), _read_archive(arrays, num_inputs, num_outputs)
+    )
     return Checkpoint(state, metadata["digest"], num_steps, seconds)
 
 
@@ -130,9 +134,7 @@ def _typed(arrays: dict[str, np.ndarray], name: str, kind: type, dimensions: int
     return array
 
 
-def _read_archive(
-    arrays: dict[str, np.ndarray], num_inputs: int, num_outputs: int
-) -> Archive:
+def _read_archive(arrays: dict[str, np.ndarray], num_inputs: int, num_outputs: int) -> Archive:
     if not any(name.startswith("archive.") for name in arrays):
         return Archive()
     flat = {

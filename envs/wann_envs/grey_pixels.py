@@ -24,7 +24,7 @@ class GreyPixels(
         indicators.
 
     Each value is the mean luminance (ITU-R BT.601) of its share of the picture. Where the sizes do
-    not divide, as 84 rows into 8, a pixel on a border counts for both sides by the area it has there.
+    not divide, as 84 rows into 8, a pixel on a border counts for both by the area it has there.
     No network is needed to see with (the paper's VAE weights cannot be carried over).
 
     Raises ValueError when the observations are no such images, and when `size` or `crop_bottom` is

@@ -113,7 +113,7 @@ class SwingUpEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         spin = POLE_MASS * POLE_LENGTH * theta_dot * theta_dot * sine  # N
         drive = force - FRICTION * x_dot  # N
         inertia = 4.0 * TOTAL_MASS - 3.0 * POLE_MASS * cosine * cosine  # kg
-        # Gaier & Ha 2019, cartpole_swingup.py; a uniform rod on a cart, solved for m/s^2 and rad/s^2
+        # Gaier & Ha 2019, cartpole_swingup.py; a uniform rod on a cart, for m/s^2 and rad/s^2
         x_acceleration = (
             -2.0 * spin + 3.0 * POLE_MASS * GRAVITY * sine * cosine + 4.0 * drive
         ) / inertia

@@ -1,6 +1,7 @@
 import gymnasium
 import numpy as np
 import pytest
+
 from wann_envs import GreyPixels
 
 
@@ -30,7 +31,7 @@ def shrunk(image, **parameters):
 
 
 def area_averages(image, size):
-    """Return the mean luminance of size x size equal parts, by cutting each pixel into size x size."""
+    """Return the mean luminance of size x size equal parts, by cutting pixels into size x size."""
     grey = image.astype(np.float64) @ [0.299, 0.587, 0.114] / 255.0
     fine = grey.repeat(size, axis=0).repeat(size, axis=1)
     return fine.reshape(size, image.shape[0], size, image.shape[1]).mean(axis=(1, 3))

@@ -7,6 +7,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
+
 import wann_envs
 
 PACKAGE = Path(wann_envs.__file__).parent

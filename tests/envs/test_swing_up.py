@@ -7,6 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.seeding import np_random
 from scipy import stats
+
 from wann_envs import SwingUpEnv
 
 GRAVITY, CART, POLE, LENGTH, FRICTION, TIME_STEP = 9.82, 0.5, 0.5, 0.6, 0.1, 0.01

@@ -5,11 +5,11 @@ from __future__ import annotations
 MAX_ERROR_TEXT = 300  # characters of a foreign error that are shown
 
 
-class MissingDependency(ImportError):  # noqa: N818
+class MissingDependency(ImportError):
     """A package that an environment needs is not installed; the text says how to install it."""
 
 
-class EnvironmentFault(RuntimeError):  # noqa: N818
+class EnvironmentFault(RuntimeError):
     """An environment did what none may do; the text names it, the seed, the step and the fault."""
 
 

@@ -1,0 +1,207 @@
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.fuzzing import count_refusals, mutations
+from tests.networks import random_network
+from wann.export.reference import load_out
+from wann.forward import forward
+
+needs_reference = pytest.mark.skipif(
+    "WANN_REFERENCE_DIR" not in os.environ,
+    reason="WANN_REFERENCE_DIR must name the folder that holds nets/swing.out",
+)
+TINY = "0,0,1,0,0,1\n0,0,0.5,nan,0,1\n0,0,0,0,-2,5\n0,0,0,0,0,1\n0,0,0,0,0,1\n"
+
+
+def load(tmp_path, text, num_inputs=1, num_outputs=1, **options):
+    path = tmp_path / "net.out"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load_out(path, num_inputs, num_outputs, **options)
+
+
+def as_out(network):
+    """Return the text that the reference writes for a network whose outputs come last."""
+    topology = network.topology
+    matrix = np.zeros((topology.num_nodes, topology.num_nodes + 1))
+    weights = np.broadcast_to(network.weights, topology.num_connections)
+    matrix[topology.sources, topology.targets()] = weights
+    matrix[:, -1] = topology.activations
+    return "".join(",".join(f"{each:1.2e}" for each in row) + "\n" for row in matrix)
+
+
+def test_dead_nodes_and_disabled_links_are_left_out(tmp_path):
+    topology = load(tmp_path, TINY).topology.check()
+    assert topology.sources.tolist() == [0, 1, 2]
+    assert topology.targets().tolist() == [2, 2, 3]
+    assert topology.activations.tolist() == [1, 1, 5, 1]
+    assert topology.outputs.tolist() == [3]
+
+
+def test_stored_weights_are_ignored_unless_asked_for(tmp_path):
+    assert load(tmp_path, TINY).shared_weight == 1.0
+    assert load(tmp_path, TINY, weights=-2).shared_weight == -2.0
+    stored = load(tmp_path, TINY, weights="stored")
+    assert np.asarray(stored.weights).tolist() == [1.0, 0.5, -2.0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_written_network_is_read_as_the_same_function(tmp_path, seed):
+    network = random_network(3, 2, 6, 18, seed=seed, shared=False)
+    rounded = np.array([float(f"{each:1.2e}") for each in np.asarray(network.weights)])
+    again = load(tmp_path, as_out(network), 3, 2, weights="stored")
+    inputs = np.random.default_rng(seed).normal(size=(5, 3))
+    expected = forward(network.topology, rounded, inputs)
+    in_order = np.argsort(network.topology.outputs)
+    np.testing.assert_allclose(again(inputs), expected[:, in_order], rtol=1e-12)
+    assert again.topology.check().num_connections <= network.topology.num_connections
+
+
+def test_blank_lines_and_windows_line_ends_are_no_matter(tmp_path):
+    text = TINY.replace("\n", "\r\n") + "\r\n\r\n"
+    assert load(tmp_path, text).topology.num_connections == 3
+
+
+def test_the_task_and_names_are_kept(tmp_path):
+    network = load(tmp_path, TINY, task="T-v0", input_names=["x"], action="clip")
+    assert (network.task, network.input_names, network.action) == ("T-v0", ("x",), "clip")
+
+
+WRONG = [
+    ("", "some rows were wanted, but it has 0"),
+    ("\n\n", "some rows were wanted, but it has 0"),
+    ("1\n", "it must have 1 to 2,000 nodes, but it has 0"),
+    ("0," * 2001 + "1\n", "it must have 1 to 2,000 nodes, but it has 2,001"),
+    ("0," * 10**6, "it must have 1 to 2,000 nodes, but it has 1,000,000"),
+    (TINY[:34], "each row must have 6 columns, but row 2 has 4 columns"),
+    (TINY[:28], "5 rows were wanted, but it has 2"),
+    (TINY + TINY, "5 rows were wanted, but it has more"),
+    (TINY.replace("0.5", "x"), "row 1 must hold numbers, but it has 'x'"),
+    (TINY.replace("0.5", ""), "row 1 must hold numbers, but it has ''"),
+    (TINY.encode("utf-16"), "row 0 must hold numbers"),
+    (TINY.replace("0.5", "9" * 500), "row 1 has .* bytes, which is too long"),
+    (TINY.replace("0.5", "inf"), "weights must be finite, but node 1 has one that is infinite"),
+    (TINY.replace("0.5", "1e999"), "weights must be finite, but node 1"),
+    (TINY.replace("-2,5", "-2,12"), "activation ids are 1 to 11, but node 2 has 12"),
+    (TINY.replace("-2,5", "-2,0"), "activation ids are 1 to 11, but node 2 has 0"),
+    (TINY.replace("-2,5", "-2,5.5"), r"activation ids are 1 to 11, but node 2 has 5\.5"),
+    (TINY.replace("-2,5", "-2,nan"), "activation ids are 1 to 11, but node 2 has nan"),
+    (TINY.replace("0,0,0,0,-2", "0,0,1,0,-2"), "link from node 2 to node 2 goes against the order"),
+    (TINY.replace("0,0,0,0,-2", "0,1,0,0,-2"), "link from node 2 to node 1 goes against the order"),
+    (TINY.replace("0,0,1,0,0", "0,3,1,0,0"), "link from node 0 to node 1 goes into the bias or an"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG, ids=range(len(WRONG)))
+def test_a_malformed_file_is_refused_in_one_line(tmp_path, text, message):
+    with pytest.raises(ValueError, match=rf"net\.out is not a usable \.out file: .*({message})"):
+        load(tmp_path, text)
+
+
+def test_a_file_too_small_for_the_task_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="3 inputs and 2 outputs need 6 nodes with the bias, but"):
+        load(tmp_path, TINY, 3, 2)
+
+
+@pytest.mark.parametrize("sizes", [(0, 1), (1, 0)])
+def test_a_task_without_inputs_or_outputs_is_refused(tmp_path, sizes):
+    with pytest.raises(ValueError, match="puts must be at least 1, but 0 was given"):
+        load(tmp_path, TINY, *sizes)
+
+
+def test_weights_are_a_number_or_stored(tmp_path):
+    with pytest.raises(ValueError, match="weights must be a number or 'stored', not 'best'"):
+        load(tmp_path, TINY, weights="best")
+
+
+def test_a_file_with_too_many_links_is_refused(tmp_path):
+    first = [max(row, 1) + 1 for row in range(800)]  # column from which each row is full
+    rows = [",".join(["0"] * each + ["1"] * (800 - each) + ["1"]) for each in first]
+    with pytest.raises(ValueError, match="it has more than 250,000 links"):
+        load(tmp_path, "\n".join(rows))
+
+
+def damaged(count, seed):
+    networks = [random_network(2, 1, 4, 12, seed=each, shared=False) for each in range(3)]
+    return mutations([as_out(each).encode() for each in networks], count, seed)
+
+
+def test_damaged_files_are_refused_calmly(tmp_path):
+    refused = count_refusals(lambda path: load_out(path, 2, 1), damaged(400, 0), tmp_path / "x.out")
+    assert refused > 200
+
+
+@pytest.mark.slow
+def test_ten_thousand_damaged_files_are_refused_calmly(tmp_path):
+    files = damaged(10_000, 1)
+    refused = count_refusals(lambda path: load_out(path, 2, 1), files, tmp_path / "x.out")
+    assert refused > 5_000
+
+
+@pytest.mark.slow
+def test_the_largest_file_is_read_calmly(tmp_path):
+    row = b"0.00e+00," * 2000 + b"1.00e+00\n"
+    refused = count_refusals(lambda path: load_out(path, 2, 1), [row * 2000], tmp_path / "x.out")
+    assert refused == 0
+
+
+# The paper's swing-up (Gaier & Ha 2019; WANN/domain/cartpole_swingup.py), all episodes at once.
+GRAVITY, FORCE, STEP = 9.82, 10.0, 0.01  # m/s^2, N, s
+CART, POLE, LENGTH, FRICTION = 0.5, 0.5, 0.6, 0.1  # kg, kg, m, N s/m
+TRACK, MAX_STEPS = 2.4, 1000  # m
+
+
+def swing_up_returns(network, num_episodes, seed):
+    rng = np.random.default_rng(seed)
+    start = rng.normal([0.0, 0.0, math.pi, 0.0], 0.2, size=(num_episodes, 4))
+    x, speed, angle, spin = start.T.copy()
+    running, returns = np.ones(num_episodes, dtype=bool), np.zeros(num_episodes)
+    mass = CART + POLE
+    for _ in range(MAX_STEPS):
+        sine, cosine = np.sin(angle), np.cos(angle)
+        outputs = network(np.column_stack([x, speed, cosine, sine, spin]))
+        force = FORCE * np.clip(outputs[:, 0], -1.0, 1.0)
+        acceleration = (
+            -2 * POLE * LENGTH * spin**2 * sine
+            + 3 * POLE * GRAVITY * sine * cosine
+            + 4 * (force - FRICTION * speed)
+        ) / (4 * mass - 3 * POLE * cosine**2)
+        angular_acceleration = (
+            -3 * POLE * LENGTH * spin**2 * sine * cosine
+            + 6 * mass * GRAVITY * sine
+            + 6 * (force - FRICTION * speed) * cosine
+        ) / (4 * LENGTH * mass - 3 * POLE * LENGTH * cosine**2)
+        x, angle = x + STEP * speed, angle + STEP * spin
+        speed, spin = speed + STEP * acceleration, spin + STEP * angular_acceleration
+        reward = (np.cos(angle) + 1) / 2 * np.cos(math.pi / 2 * x / TRACK)
+        returns += np.where(running, reward, 0.0)
+        running &= np.abs(x) <= TRACK
+        x, speed = np.where(running, x, 0.0), np.where(running, speed, 0.0)
+        angle, spin = np.where(running, angle, 0.0), np.where(running, spin, 0.0)
+    return returns
+
+
+# Weight, mean and standard deviation over 100 episodes, from an independent implementation.
+KNOWN = [(-2, 558, 101), (-1, 687, 92), (-0.5, 521, 5), (0.5, 521, 5), (1, 702, 6), (2, 688, 8)]
+
+
+def released_champion(weight):
+    folder = Path(os.environ["WANN_REFERENCE_DIR"])
+    return load_out(folder / "nets" / "swing.out", 5, 1, weights=weight, action="clip")
+
+
+@needs_reference
+def test_the_released_champion_has_its_published_size_and_all_of_it_lives():
+    topology = released_champion(1.0).topology.check()
+    assert (topology.num_nodes, topology.num_connections) == (29, 52)
+
+
+@needs_reference
+@pytest.mark.parametrize(("weight", "mean", "deviation"), KNOWN)
+def test_the_released_champion_scores_what_is_known_of_it(weight, mean, deviation):
+    returns = swing_up_returns(released_champion(weight), 100, seed=0)
+    error = math.sqrt((deviation**2 + returns.std(ddof=1) ** 2) / 100)
+    assert abs(returns.mean() - mean) <= 4 * error

@@ -1,0 +1,226 @@
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fuzzing import count_refusals, mutations
+from safetensors.numpy import load, save
+from test_coordinator import CONFIG, MadeUpEvaluator, assert_same_state
+
+from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wann.coordinator import Coordinator
+
+LARGEST = 2**63 - 1
+
+
+def searched(generations):
+    search = Coordinator(CONFIG.replace(generations=max(generations, 1)), 3, 2, MadeUpEvaluator())
+    while search.generation < generations:
+        search.step()
+    return search
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The bytes of a checkpoint after ten generations."""
+    path = tmp_path_factory.mktemp("saved") / "checkpoint"
+    save_checkpoint(Checkpoint(searched(10).state, "abc", 12345, 6.25), path)
+    return path.read_bytes()
+
+
+def taken_apart(data):
+    """Return the arrays and the metadata of a checkpoint's bytes."""
+    (size,) = struct.unpack("<Q", data[:8])
+    return load(data), json.loads(data[8 : 8 + size])["__metadata__"]
+
+
+def changed(data, arrays=None, metadata=None, missing=()):
+    """Return the bytes of a checkpoint with some arrays or metadata replaced or left out."""
+    found, described = taken_apart(data)
+    found |= arrays or {}
+    described |= metadata or {}
+    for name in missing:
+        (found if name in found else described).pop(name)
+    contiguous = {name: np.ascontiguousarray(each) for name, each in found.items()}
+    return save(contiguous, metadata=described)
+
+
+def refusal(data, tmp_path):
+    """Return the one line with which a damaged checkpoint is refused."""
+    path = tmp_path / "damaged"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="damaged: not a usable checkpoint: ") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).partition("checkpoint: ")[2]
+
+
+@pytest.mark.parametrize("generations", [0, 1, 10])
+def test_a_checkpoint_comes_back_exactly(tmp_path, generations):
+    state = searched(generations).state
+    before = Checkpoint(state, "abc", 2**70, 0.1 + 0.2)
+    save_checkpoint(before, tmp_path / "x")
+    after = load_checkpoint(tmp_path / "x")
+    assert_same_state(after.state, state)
+    assert (after.digest, after.num_steps, after.seconds) == ("abc", 2**70, 0.1 + 0.2)
+    assert (len(state.archive.entries) > 0) == (generations > 0)
+
+
+def test_a_checkpoint_replaces_the_one_before_and_leaves_nothing_else(tmp_path):
+    for generations in (1, 4):
+        state = searched(generations).state
+        save_checkpoint(Checkpoint(state, "abc", 0, 0.0), tmp_path / "x")
+    assert load_checkpoint(tmp_path / "x").state.population.generation == 4
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+
+
+def test_taking_a_checkpoint_apart_and_together_changes_nothing(saved, tmp_path):
+    (tmp_path / "x").write_bytes(changed(saved))
+    (tmp_path / "y").write_bytes(saved)
+    one, other = load_checkpoint(tmp_path / "x"), load_checkpoint(tmp_path / "y")
+    assert_same_state(one.state, other.state)
+
+
+def test_a_truncated_checkpoint_is_refused_wherever_it_ends(saved, tmp_path):
+    for part in range(20):
+        assert "damaged or truncated" in refusal(saved[: len(saved) * part // 20], tmp_path)
+    assert "damaged or truncated" in refusal(saved[:-1], tmp_path)
+    assert "damaged or truncated" in refusal(saved + b"\0", tmp_path)
+
+
+def test_other_files_are_refused(tmp_path):
+    for data in (b"", b"\0" * 100, b"{}", b"PK\x03\x04", b"\xff" * 4096):
+        assert "damaged or truncated" in refusal(data, tmp_path)
+    assert (
+        refusal(save({"x": np.zeros(3)}), tmp_path) == "its format is None, not 'wann-checkpoint'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("metadata", "wanted"),
+    [
+        ({"format": "wann-network"}, "its format is 'wann-network', not 'wann-checkpoint'"),
+        ({"version": "2"}, "its version is '2', but this reads '1'"),
+        ({"generation": "-1"}, "counters"),
+        ({"num_steps": "-1"}, "counters"),
+        ({"seconds": "nan"}, "counters"),
+        ({"seconds": "inf"}, "counters"),
+        ({"seconds": "soon"}, "could not convert"),
+        ({"generation": "9" * 5000}, "4300"),
+        ({"num_inputs": "many"}, "invalid literal"),
+        ({"num_inputs": "0"}, "at least one input"),
+        ({"num_inputs": "9" * 40}, "too few nodes"),
+        ({"num_outputs": "1"}, "outputs"),
+    ],
+)
+def test_metadata_that_cannot_be_are_refused(saved, tmp_path, metadata, wanted):
+    assert wanted in refusal(changed(saved, metadata=metadata), tmp_path)
+
+
+def test_whatever_is_missing_is_named(saved, tmp_path):
+    arrays, metadata = taken_apart(saved)
+    for name in (*arrays, *metadata):
+        message = refusal(changed(saved, missing=[name]), tmp_path)
+        assert message == f"{name} is missing" or name == "format"
+
+
+def test_arrays_of_another_type_or_shape_are_refused_by_name(saved, tmp_path):
+    arrays, _ = taken_apart(saved)
+    for name, array in arrays.items():
+        wrong_type = array.astype(np.float32 if array.dtype != np.float32 else np.int8)
+        assert f"{name} must be" in refusal(changed(saved, {name: wrong_type}), tmp_path)
+        assert f"{name} must be" in refusal(changed(saved, {name: array[None]}), tmp_path)
+
+
+def test_arrays_of_another_length_are_refused(saved, tmp_path):
+    arrays, _ = taken_apart(saved)
+    for name, array in arrays.items():
+        if name != "archive.seen":
+            refusal(changed(saved, {name: array[:-1]}), tmp_path)
+            refusal(changed(saved, {name: array[:0]}), tmp_path)
+            refusal(changed(saved, {name: np.concatenate([array, array])}), tmp_path)
+
+
+@pytest.mark.parametrize("value", [-1, LARGEST, -LARGEST - 1, 2**31])
+@pytest.mark.parametrize("name", ["genomes.node_offsets", "archive.edge_offsets"])
+def test_hostile_offsets_are_refused(saved, tmp_path, name, value):
+    hostile = taken_apart(saved)[0][name].copy()
+    for index in (0, 1, -1):
+        wrong = hostile.copy()
+        wrong[index] = value
+        assert "offsets must rise" in refusal(changed(saved, {name: wrong}), tmp_path)
+    hostile[1:3] = LARGEST, -2  # whose differences overflow to positive numbers
+    assert "offsets must rise" in refusal(changed(saved, {name: hostile}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("genomes.sources", 2**31 - 1, "gene 5 of the batch starts at no node"),
+        ("genomes.sources", -1, "gene 5 of the batch starts at no node"),
+        ("genomes.targets", 2**31 - 1, "gene 5 of the batch ends at no output or hidden node"),
+        ("genomes.targets", 0, "gene 5 of the batch ends at no output or hidden node"),
+        ("genomes.activations", 77, "node 5 of the batch has an unknown activation"),
+        ("archive.sources", 2**31 - 1, "does not follow the evaluation order"),
+        ("archive.sources", -5, "does not follow the evaluation order"),
+        ("archive.activations", 0, "unknown activation"),
+        ("archive.offsets", -9, "offsets must rise"),
+        ("archive.keys", 12345, "is stored"),
+        ("archive.returns", np.nan, "scores that are not numbers"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(saved, tmp_path, name, value, wanted):
+    array = taken_apart(saved)[0][name].copy()
+    array.reshape(-1)[min(5, array.size - 1)] = value
+    assert wanted in refusal(changed(saved, {name: array}), tmp_path)
+
+
+def test_genomes_that_form_a_cycle_are_refused(saved, tmp_path):
+    arrays, _ = taken_apart(saved)
+    hidden = int(arrays["genomes.sources"].max())
+    gene = int(arrays["genomes.sources"].argmax())
+    targets = arrays["genomes.targets"].copy()
+    targets[gene] = hidden
+    assert "form a cycle" in refusal(changed(saved, {"genomes.targets": targets}), tmp_path)
+
+
+def test_flags_that_are_neither_true_nor_false_are_refused(saved, tmp_path):
+    flags = taken_apart(saved)[0]["genomes.enabled"].view(np.uint8).copy()
+    flags[3] = 2
+    data = changed(saved, {"genomes.enabled": flags.view(np.bool_)})
+    assert "neither true nor false" in refusal(data, tmp_path)
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E8M0", "BF16", "U8", "F128", 7, None])
+@pytest.mark.parametrize("name", ["genomes.activations", "archive.keys"])
+def test_a_dtype_that_does_not_belong_is_refused(saved, tmp_path, name, dtype):
+    (size,) = struct.unpack("<Q", saved[:8])
+    header = json.loads(saved[8 : 8 + size])
+    start, end = header[name]["data_offsets"]
+    num_bytes = 2 if dtype == "BF16" else 1
+    header[name] |= {"dtype": dtype, "shape": [1, (end - start) // num_bytes]}
+    text = json.dumps(header).encode()
+    refusal(struct.pack("<Q", len(text)) + text + saved[8 + size :], tmp_path)
+
+
+def test_a_folder_or_a_device_is_refused(tmp_path):
+    for path in (tmp_path, Path("/dev/null")):
+        with pytest.raises(ValueError, match="not a usable checkpoint: a file was wanted"):
+            load_checkpoint(path)
+
+
+def test_a_missing_checkpoint_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_checkpoint(tmp_path / "nowhere")
+
+
+def test_hundreds_of_mutated_checkpoints_are_read_or_refused_in_one_line(saved, tmp_path):
+    path = tmp_path / "mutated"
+    assert count_refusals(load_checkpoint, mutations([saved], 400, 5), path) > 300
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_checkpoints_are_read_or_refused_in_one_line(saved, tmp_path):
+    path = tmp_path / "mutated"
+    assert count_refusals(load_checkpoint, mutations([saved], 10_000, 6), path) > 7000
