@@ -35,9 +35,9 @@ VALUES = [0.0, -0.0, 0.5, -0.5, 1.0, 1e-9, -1e-9, 2.0, 3.7, -8.25, 40.0, *LARGE]
 
 @pytest.fixture
 def own_table(monkeypatch):
-    """Registrations that do not outlive the test."""
-    monkeypatch.setattr(activations, "_by_name", dict(activations._by_name))
-    monkeypatch.setattr(activations, "_by_id", dict(activations._by_id))
+    """The paper's activations alone; registrations do not outlive the test."""
+    monkeypatch.setattr(activations, "_by_name", {each.name: each for each in PAPER_ACTIVATIONS})
+    monkeypatch.setattr(activations, "_by_id", {each.id: each for each in PAPER_ACTIVATIONS})
 
 
 def applied(activation, values):

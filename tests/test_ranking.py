@@ -134,7 +134,11 @@ def check_ranking(objectives):
         members = [i for i in range(len(front)) if front[i] == number]
         expected = crowding_by_definition(objectives[members])
         np.testing.assert_allclose(ranking.crowding[members], expected, rtol=1e-12, atol=1e-300)
-    best_first = sorted(range(len(front)), key=lambda i: (front[i], -ranking.crowding[i], i))
+    points = [tuple(point) for point in objectives.tolist()]
+    copies = [points[:i].count(points[i]) for i in range(len(points))]
+    best_first = sorted(
+        range(len(front)), key=lambda i: (front[i], copies[i], -ranking.crowding[i], i)
+    )
     assert ranking.order.tolist() == best_first
     assert non_dominated(objectives).tolist() == [number == 0 for number in front]
 
@@ -257,6 +261,11 @@ def test_a_duplicate_of_a_non_dominated_point_is_non_dominated():
 def test_negative_zero_equals_zero():
     objectives = np.array([[0.0, 1.0], [-0.0, 1.0], [0.0, -0.0], [-0.0, 0.0]])
     assert rank(objectives).front.tolist() == [0, 0, 1, 1]
+
+
+def test_copies_of_an_end_come_after_all_different_points_of_their_front():
+    objectives = np.array([[0.0, 3.0], [0.0, 3.0], [1.0, 2.0], [0.0, 3.0], [2.0, 1.0], [0.0, 0.0]])
+    assert rank(objectives).order.tolist() == [0, 4, 2, 1, 3, 5]
 
 
 def test_ties_are_broken_by_index():
