@@ -188,3 +188,9 @@ def test_a_single_network_can_be_added():
     genome = grown_genomes(71, 1, 14)[0]
     archive = Archive().add(Topologies.stack([compile(genome)]), scores_of([1.0]))
     assert len(archive.entries) == 1
+
+
+def test_scores_of_another_number_of_episodes_are_refused():
+    archive = Archive().add(POOL.take(np.array([0, 1])), Scores(np.ones((2, 6, 4))))
+    with pytest.raises(ValueError, match=r"scores must be \[networks, 6, 4\], as before"):
+        archive.add(POOL.take(np.array([2])), Scores(np.ones((1, 6, 5))))

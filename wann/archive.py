@@ -77,8 +77,15 @@ class Archive:
     def add(self, topologies: Topologies, scores: Scores, generation: int = 0) -> Archive:
         """Return an archive that also holds these networks, less what is then dominated.
 
-        scores: of held-out episodes.
+        scores: of held-out episodes, as many as those of the networks already here.
+        Raises ValueError when there are more or fewer weights or episodes than before.
         """
+        shape = scores.returns.shape[1:]
+        if self.entries and self.entries[0].returns.shape != shape:
+            raise ValueError(
+                f"scores must be [networks, {', '.join(map(str, self.entries[0].returns.shape))}], "
+                f"as before, but they are {list(scores.returns.shape)}"
+            )
         keys = topologies.keys.tolist()
         found = [
             Entry(topology, scores.returns[index], generation, keys[index])

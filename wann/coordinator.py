@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from wann.archive import Archive
 from wann.config import SearchConfig
-from wann.evaluation import Evaluator
 from wann.population import Population
 from wann.ranking import rank
 from wann.reproduction import first_generation, next_generation
 from wann.scores import Scores
 from wann.seeding import Purpose, episode_seeds, generator
 from wann.topology import Topologies, compile_all
+
+if TYPE_CHECKING:
+    from wann.evaluation import Evaluator
 
 VALIDATED_A_GENERATION = 4  # networks at most that a generation may send to held-out episodes
 

@@ -39,7 +39,7 @@ class RunSpec:
     def digest(self) -> str:
         """Eight characters that differ when anything but the number of generations differs."""
         content = {
-            "search": dataclasses.asdict(self.config) | {"generations": None},
+            "search": self.config.digest(),
             "card": self.card.table(),
             "start": self.start.topology.key() if self.start else None,
         }
