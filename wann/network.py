@@ -33,7 +33,8 @@ class Network:
     input_names, output_names: of inputs and outputs; numbered when left out.
     observation_space: the environment's, in words. A network input is (observation - offset) /
         scale, one number for each input; empty stands for 0 and 1.
-    scores, made_by: plain JSON. Keys of `scores` that are drawn: "mean".
+    scores, made_by: plain JSON. scores["mean"], if there, is the mean return: of a network with a
+        shared weight over all weights of the search. Pictures show it.
     Raises ValueError when these do not fit each other.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from wann.activations import activation_of
 from wann.export.layout import Layers, heights, in_good_order, layers_of
-from wann.export.svg import SANS, clean, cut, text_at, text_width
+from wann.export.svg import MAX_CHARACTERS, SANS, circle_at, cut, escaped, text_at, text_width
 from wann.files import write_atomically
 from wann.network import Network
 from wann.topology import Topology
@@ -27,7 +26,7 @@ COLUMN_WIDTH, MAX_COLUMN_WIDTH = 88.0, 200.0
 TITLE_SIZE, TEXT_SIZE, LABEL_SIZE = 17.0, 12.0, 9.5
 MAX_NAME_WIDTH, MAX_LABEL_WIDTH, MAX_TITLE_WIDTH = 190.0, 70.0, 560.0
 LEGEND_SWATCH, LEGEND_LINE = 5.0, 20.0
-LOOP_REACH, LOOP_LIFT = 70.0, 60.0  # of a link that goes to the left
+LOOP_REACH, LOOP_LIFT = 70.0, 40.0  # of a link that goes to the left
 
 BACKGROUND, BORDER, INK, QUIET, FAINT = "#fcfcfd", "#dfe4ea", "#1e293b", "#64748b", "#a3afbf"
 INPUT_COLOUR = "#64748b"
@@ -88,7 +87,7 @@ def draw_svg(network: Network) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
         f'viewBox="0 0 {scene.width:.0f} {height:.0f}" font-family="{SANS}">',
-        f"<title>{html.escape(clean(network.task or 'network'))}</title>",
+        f"<title>{escaped(network.task[:MAX_CHARACTERS] or 'network')}</title>",
         f'<rect class="page" x="0.5" y="0.5" width="{scene.width - 1:.0f}" '
         f'height="{height - 1:.0f}" rx="10" fill="{BACKGROUND}" stroke="{BORDER}"/>',
         *_title(network),
@@ -239,7 +238,7 @@ def _inputs(scene: Scene) -> Iterator[str]:
     for node in range(1 + scene.topology.num_inputs):
         x, y = scene.x[node], scene.y[node]
         fill, stroke = (INPUT_COLOUR, BACKGROUND) if node in used else (BACKGROUND, FAINT)
-        yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{INPUT_RADIUS:g}" fill="{fill}" stroke="{stroke}"/>'
+        yield circle_at(x, y, INPUT_RADIUS, fill, stroke)
         name = "bias" if node == 0 else scene.network.input_names[node - 1]
         yield text_at(
             x - INPUT_RADIUS - 8,
@@ -259,10 +258,7 @@ def _computed_nodes(scene: Scene) -> Iterator[str]:
         x, y, colour = scene.x[node], scene.y[node], _colour(scene.topology, node)
         activation = activation_of(int(scene.topology.activations[node])).name
         thickness = 2.6 if node in output_of else 1.6
-        yield (
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS:g}" fill="#ffffff" '
-            f'stroke="{colour}" stroke-width="{thickness}"/>'
-        )
+        yield circle_at(x, y, RADIUS, "#ffffff", colour, thickness)
         yield (
             f'<path d="{_curve(int(scene.topology.activations[node]), x, y)}" fill="none" '
             f'stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
@@ -309,7 +305,7 @@ def _title_lines(network: Network) -> list[tuple[str, float, bool]]:
     facts.append("a weight for each link" if shared is None else f"shared weight {shared:.4g}")
     mean = network.scores.get("mean")
     if isinstance(mean, float | int) and not isinstance(mean, bool):
-        facts.append(f"mean return {mean:,.5g}")
+        facts.append(f"mean return {mean:,.5g}{'' if shared is None else ' over all weights'}")
     title = cut(network.task or "Network", MAX_TITLE_WIDTH, TITLE_SIZE, bold=True)
     return [(title, TITLE_SIZE, True), ("  ·  ".join(facts), TEXT_SIZE, False)]
 
@@ -336,10 +332,7 @@ def _legend(scene: Scene) -> tuple[list[str], float]:
         width = 2 * LEGEND_SWATCH + 6 + text_width(family.name, LABEL_SIZE + 1)
         if x > MARGIN and x + width > scene.width - MARGIN:
             x, y = MARGIN, y + LEGEND_LINE
-        parts.append(
-            f'<circle cx="{x + LEGEND_SWATCH:.1f}" cy="{y:.1f}" r="{LEGEND_SWATCH:g}" '
-            f'fill="{family.colour}"/>'
-        )
+        parts.append(circle_at(x + LEGEND_SWATCH, y, LEGEND_SWATCH, family.colour))
         left = x + 2 * LEGEND_SWATCH + 6
         parts.append(text_at(left, y + 3.7, family.name, LABEL_SIZE + 1, QUIET))
         x += width + 18

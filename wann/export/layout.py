@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 from wann.topology import Topology
 
@@ -147,7 +148,7 @@ def _num_crossings(columns: list[list[int]], right: list[list[int]]) -> int:
 def _swap_neighbours(
     columns: list[list[int]], left: list[list[int]], right: list[list[int]]
 ) -> bool:
-    """Swap items that stand one above the other where it removes a crossing; say whether any did."""
+    """Swap neighbours in a column where it removes a crossing; return whether any were swapped."""
     places = _places(columns)
     swapped = False
     for column in columns:
@@ -181,12 +182,10 @@ def heights(
     rises of all steps each time.
     """
     left, right = layers.neighbours()
-    gaps = [[gap(*pair) for pair in zip(column, column[1:], strict=False)] for column in columns]
+    gaps = [[gap(*pair) for pair in pairwise(column)] for column in columns]
     y: dict[int, float] = {}
     for column, distances in zip(columns, gaps, strict=True):
-        tops = [0.0]
-        for each in distances:
-            tops.append(tops[-1] + each)
+        tops = list(accumulate(distances, initial=0.0))
         middle = tops[-1] / 2
         y.update((item, top - middle) for item, top in zip(column, tops, strict=False))
     for turn in range(NUM_LEVELLINGS):
@@ -219,9 +218,7 @@ def _closest(pulls: list[tuple[float, float]], gaps: list[float]) -> list[float]
     pulls: (place wanted, strength). Isotonic regression by pooling adjacent violators
     (Ayer et al. 1955), after the gaps are taken out.
     """
-    shifts = [0.0]
-    for each in gaps:
-        shifts.append(shifts[-1] + each)
+    shifts = list(accumulate(gaps, initial=0.0))
     pools: list[list[float]] = []  # place, strength, number of items
     for (place, strength), shift in zip(pulls, shifts, strict=False):
         pools.append([place - shift, strength, 1])

@@ -10,6 +10,12 @@ import numpy as np
 
 from wann.files import write_atomically
 
+CURVES = (  # column, colour, line width, what the legend says
+    ("best", "#9ecae1", 0.8, "best of generation"),
+    ("median", "#bdbdbd", 0.8, "median genome"),
+    ("validated", "#08519c", 2.0, "held-out best"),
+)
+
 
 def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> None:
     """Draw a run's returns and connections over its generations, as SVG.
@@ -33,12 +39,13 @@ def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> N
         FigureCanvasSVG(figure)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         generation = columns["generation"]
-        above.plot(generation, columns["best"], color="#9ecae1", lw=0.8, label="best of generation")
-        above.plot(generation, columns["median"], color="#bdbdbd", lw=0.8, label="median genome")
-        above.plot(generation, columns["validated"], color="#08519c", lw=2, label="held-out best")
+        marker = "o" if len(generation) == 1 else ""  # a line of one point would not be seen
+        for name, colour, width, label in CURVES:
+            above.plot(generation, columns[name], colour, lw=width, marker=marker, label=label)
         above.set_ylabel("mean return over all weights")
-        above.legend(loc="lower right", frameon=False)
-        below.plot(generation, columns["connections"], color="#e6550d", lw=0.8)
+        above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(CURVES), frameon=False)
+        below.plot(generation, columns["connections"], "#e6550d", lw=0.8, marker=marker)
+        below.yaxis.get_major_locator().set_params(integer=True)
         below.set_ylabel("connections\nof the best")
         below.set_xlabel("generation")
         for axes in (above, below):

@@ -1,4 +1,4 @@
-"""Text for pictures: escaped, measured and cut to a width."""
+"""The pieces of a picture: circles, and text that is escaped, measured and cut to a width."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ import html
 SANS = "'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
 _NARROW, _WIDE = frozenset("fijlrt.,:;'|!()[]{}/ `-I\""), frozenset("mwMW@%&OQ")
 BOLD_FACTOR = 1.15
+MAX_CHARACTERS = 500  # that a name may have before anything else is looked at
+
+
+def escaped(text: str) -> str:
+    """Return `text` as the content of an XML element."""
+    return html.escape(clean(text))
 
 
 def clean(text: str) -> str:
     """Return `text` on one line and without the characters that XML does not allow."""
-    return "".join(
-        " "
-        if character.isspace()
-        else character
-        if _is_allowed(character)
-        else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
+    return "".join(_shown(each) for each in text)
 
 
-def _is_allowed(character: str) -> bool:  # XML 1.0, section 2.2
+def _shown(character: str) -> str:
+    if character.isspace():
+        return " "
     code = ord(character)
-    return (
-        0x20 <= code <= 0x7E
-        or 0xA0 <= code <= 0xD7FF
-        or 0xE000 <= code <= 0xFFFD
-        or code >= 0x10000
-    )
+    in_xml = code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000  # XML 1.0, section 2.2
+    is_control = code < 0x20 or 0x7F <= code < 0xA0
+    return character if in_xml and not is_control else "\N{REPLACEMENT CHARACTER}"
 
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
@@ -48,8 +46,8 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
 
 def cut(text: str, max_width: float, size: float, *, bold: bool = False) -> str:
     """Return `text`, cleaned and cut so that it takes at most `max_width`."""
-    shown = clean(text[:500])
-    if shown == clean(text) and text_width(shown, size, bold=bold) <= max_width:
+    shown = clean(text[:MAX_CHARACTERS])
+    if len(text) <= MAX_CHARACTERS and text_width(shown, size, bold=bold) <= max_width:
         return shown
     while shown and text_width(shown + "…", size, bold=bold) > max_width:
         shown = shown[:-1]
@@ -71,9 +69,17 @@ def text_at(
 
     full: what a pointer that rests on it shows, when that is more than `text`.
     """
-    title = f"<title>{html.escape(clean(full))}</title>" if full and full != text else ""
+    title = f"<title>{escaped(full[:MAX_CHARACTERS])}</title>" if full not in ("", text) else ""
     options = "" if anchor == "start" else f' text-anchor="{anchor}"'
     if bold:
         options += ' font-weight="600"'
     place = f'x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" fill="{colour}"'
-    return f"<text {place}{options}>{title}{html.escape(text)}</text>"
+    return f"<text {place}{options}>{title}{escaped(text)}</text>"
+
+
+def circle_at(
+    x: float, y: float, radius: float, fill: str, stroke: str = "none", thickness: float = 1.0
+) -> str:
+    """Return a circle around (x, y)."""
+    place = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"'
+    return f'<circle {place} fill="{fill}" stroke="{stroke}" stroke-width="{thickness:g}"/>'
