@@ -106,7 +106,7 @@ class SearchConfig:
     """Generations to run"""
     population: int = 192
     """Genomes in a generation"""
-    episodes: int = 3
+    episodes: int = 4
     """Episodes for each shared weight in a generation"""
     weights: str = ",".join(f"{each:g}" for each in SHARED_WEIGHTS)
     """Shared weights, or uniform:LOW:HIGH:COUNT, or normal:MEAN:DEVIATION:COUNT"""
@@ -126,13 +126,13 @@ class SearchConfig:
     """Probability that a child loses a hidden node"""
     initial_enable: float = 0.5
     """Probability that a link of a first genome is enabled"""
-    tournament: int = 8
+    tournament: int = 3
     """Genomes that compete to be a parent"""
     cull_ratio: float = 0.2
     """Share of the worst that cannot be parents"""
     elite_ratio: float = 0.2
     """Share of the rest that goes on unchanged"""
-    pareto_probability: float = 0.8
+    pareto_probability: float = 0.6
     """Probability that a generation is ranked by size instead of by best weight"""
     output_links: bool = False
     """Whether an output may feed other nodes"""
