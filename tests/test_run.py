@@ -116,6 +116,17 @@ def test_a_finished_run_is_not_run_again(uninterrupted: Path) -> None:
     assert final_bytes(uninterrupted) == before
 
 
+def test_fewer_generations_than_a_finished_run_has_change_nothing(tmp_path: Path) -> None:
+    execute(tmp_path)
+    before = final_bytes(tmp_path)
+    spec = killed_run.spec()
+    shorter = dataclasses.replace(spec, config=spec.config.replace(generations=3))
+    outcome = execute(tmp_path, shorter)
+    assert outcome.resumed_at == outcome.generations == CONFIG.generations
+    assert final_bytes(tmp_path) == before
+    assert read_spec(find_run(CONFIG_NAME, tmp_path)).config.generations == CONFIG.generations
+
+
 def test_the_last_row_after_a_stop_is_written_again_and_not_twice(tmp_path: Path) -> None:
     def stop(coordinator: Coordinator, report: GenerationReport) -> None:
         if report.generation == 6:

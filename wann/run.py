@@ -15,7 +15,7 @@ from wann.files import sweep_temporary
 from wann.network import Network, load_network
 from wann.records import MetricsFile, draw, score_champion, write_front
 from wann.reproduction import generation_from
-from wann.run_files import RunFolder, RunSpec, describe, read_meta
+from wann.run_files import RunFolder, RunSpec, describe, finished_generations
 from wann.seeding import Purpose, generator
 from wann.tasks import ControlTask, control_task
 
@@ -79,8 +79,10 @@ class Run:
         with self.paths.held():
             sweep_temporary(self.paths.folder)
             saved = self._load()
-            finished = read_meta(self.paths).get("finished_generations")
-            if saved is not None and finished == self.spec.config.generations:
+            if (
+                saved is not None
+                and finished_generations(self.paths) >= self.spec.config.generations
+            ):
                 return self._outcome(saved, saved.state.population.generation, target)
             describe(self.spec, self.task, self.paths, self.command)
             with LocalEvaluator(self.task, self.workers) as evaluator:

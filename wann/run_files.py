@@ -147,6 +147,12 @@ def read_meta(paths: RunFolder) -> dict[str, Any]:
     return meta if isinstance(meta, dict) else {}
 
 
+def finished_generations(paths: RunFolder) -> int:
+    """Return after how many generations the run's results were last written; 0 for none."""
+    finished = read_meta(paths).get("finished_generations")
+    return finished if isinstance(finished, int) else 0
+
+
 def read_spec(paths: RunFolder) -> RunSpec:
     """Return what the run in a folder is, from its config.toml.
 

@@ -1,0 +1,146 @@
+"""The entry points: exit codes, one line an error, and what is loaded when."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.commands import TINY, Run
+from wann.cli import main
+from wann.tasks import EnvironmentFault, MissingDependency
+
+HEAVY = ("numba", "torch", "ray", "pandas", "gymnasium", "scipy", "networkx", "matplotlib")
+HELP_LIMIT = 0.5  # s
+LOADED = f"import json, sys; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
+
+
+def in_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True
+    )
+
+
+def test_importing_wann_loads_nothing_heavy() -> None:
+    assert json.loads(in_python(f"import wann; {LOADED}").stdout) == []
+
+
+def test_help_is_quick_and_loads_nothing_heavy() -> None:
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = in_python(
+            f"from wann.cli.main import search; search(['--help']); {LOADED}",
+        )
+        times.append(time.perf_counter() - started)
+        assert json.loads(done.stdout.splitlines()[-1]) == []
+        assert "--population" in done.stdout
+    assert min(times) < HELP_LIMIT
+
+
+def test_a_mistyped_option_is_told_before_anything_heavy_is_loaded() -> None:
+    done = in_python(f"from wann.cli.main import search; search(['--sed', '3']); {LOADED}")
+    assert json.loads(done.stdout) == []
+    assert "did you mean '--seed'?" in done.stderr
+
+
+def test_help_fits_80_columns(folder: Path, wann: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = wann("search", "--help").out.splitlines()
+    assert len(lines) > 40
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_every_command_has_help(wann: Run) -> None:
+    for name in main.COMMANDS:
+        ended = wann(name, "--help")
+        assert (ended.code, ended.err) == (0, "")
+        assert f"usage: wann {name}" in ended.out
+
+
+@pytest.mark.parametrize("typed", [[], ["--help"], ["-h"]])
+def test_wann_alone_names_its_commands(wann: Run, typed: list[str]) -> None:
+    ended = wann(*typed)
+    assert (ended.code, ended.err) == (0, "")
+    assert all(f"wann {name}" in ended.out for name in main.COMMANDS)
+
+
+def test_the_version_is_told(wann: Run) -> None:
+    assert re.fullmatch(r"wann-search \d+\.\d+\.\d+\n", wann("--version").out)
+
+
+def test_an_unknown_command_is_refused_with_the_nearest_one(wann: Run) -> None:
+    ended = wann("serach")
+    assert ended.code == 2
+    assert ended.err.startswith("wann: error: no command 'serach'; did you mean 'search'?")
+
+
+FAILURES: list[tuple[BaseException, int, str]] = [
+    (ValueError("a\nb"), 2, "a b"),
+    (TypeError("seed must be a number"), 2, "seed must be a number"),
+    (MissingDependency("'X' needs box2d"), 3, "'X' needs box2d"),
+    (ModuleNotFoundError("No module named 'ray'"), 3, "No module named 'ray'"),
+    (EnvironmentFault("it returned NaN"), 1, "it returned NaN"),
+    (OSError(errno.ENOSPC, "No space left on device", "x"), 1, "'x': no space left on device; --o"),
+    (MemoryError(), 1, "out of memory; a smaller --population"),
+    (KeyError("x"), 1, "KeyError: 'x' (--debug shows where)"),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "text"), FAILURES)
+def test_an_error_is_one_line_and_an_exit_code(
+    wann: Run, monkeypatch: pytest.MonkeyPatch, error: Exception, code: int, text: str
+) -> None:
+    def fail(argv: Sequence[str], prog: str, console: Console) -> int:
+        raise error
+
+    monkeypatch.setattr(main, "_command", lambda name: fail)
+    ended = wann("search")
+    assert (ended.code, ended.out) == (code, "")
+    assert ended.err.startswith(f"wann search: error: {text}")
+    assert ended.err.count("\n") == 1
+    assert "Traceback" in wann("search", "--debug").err
+
+
+def test_sigterm_does_what_it_did_before_once_a_command_is_over(wann: Run) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    wann("--version")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(("signal_number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_process_with_its_exit_code_and_all_saved(
+    folder: Path, signal_number: signal.Signals, code: int
+) -> None:
+    command = [sys.executable, "-m", "wann", "search", *TINY, "--generations=1000000"]
+    path = os.pathsep.join(sys.path)
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any(line.startswith("generation ") for line in lines)
+        process.send_signal(signal_number)
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == code
+    assert rest.splitlines()[-1].startswith("stopped; what was found is saved")
+    assert "Traceback" not in rest
+    assert list((folder / "populations").glob("*.safetensors"))
+
+
+def test_a_reader_that_leaves_is_no_error(folder: Path) -> None:
+    command = f"{sys.executable} -m wann tasks | true"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        command, shell=True, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stderr == ""

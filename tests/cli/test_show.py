@@ -1,0 +1,117 @@
+"""`wann show`: the table and the picture of a network."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.test_tables import small_topology
+from tests.commands import Run
+from wann.cli.show import formula, is_summary, node_names
+from wann.network import Network
+
+OUT = """\
+0,0,0,1,1
+0,0,0,0,1
+0,0,0,0,1
+0,0,0,0,5
+"""  # bias -> output; two inputs, one of them linked to nothing
+
+
+def network(enabled: int = 3) -> Network:
+    return Network(small_topology(enabled), 1.5, task="CartPole-v1", action="argmax")
+
+
+def test_a_run_shows_its_champion_and_its_picture(folder: Path, search: Run, wann: Run) -> None:
+    search("--quiet")
+    (run,) = (folder / "results" / "runs").iterdir()
+    (run / "champion.svg").unlink()
+    ended = wann("show", run.name)
+    assert (ended.code, ended.err) == (0, "")
+    assert "network for CartPole-v1" in ended.out
+    assert "mean return in test episodes" in ended.out
+    assert str(Path("results") / "runs" / run.name / "champion.svg") in ended.out
+    assert (run / "champion.svg").read_text().startswith("<")
+
+
+def test_a_network_file_is_drawn_beside_itself_or_where_one_says(folder: Path, wann: Run) -> None:
+    network().save(folder / "net.json")
+    assert wann("show", "net.json").code == 0
+    assert (folder / "net.svg").exists()
+    assert wann("show", "net.json", "--svg", "there.svg").code == 0
+    assert (folder / "there.svg").read_text() == (folder / "net.svg").read_text()
+
+
+def test_an_out_file_needs_a_task(folder: Path, wann: Run) -> None:
+    (folder / "net.out").write_text(OUT)
+    ended = wann("show", "net.out")
+    assert (ended.code, ended.out) == (2, "")
+    assert "add --task ID" in ended.err
+    ended = wann("show", "net.out", "--task", "MountainCarContinuous-v0")
+    assert ended.code == 0
+    assert "network for MountainCarContinuous-v0" in ended.out
+    assert "tanh(w bias)" in ended.out
+
+
+def test_a_large_network_is_left_to_the_picture(
+    folder: Path, wann: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network().save(folder / "net.json")
+    assert "layer by layer" in wann("show", "net.json").out
+    monkeypatch.setattr("wann.cli.show.MAX_SHOWN_NODES", 3)
+    assert "layer by layer" not in wann("show", "net.json").out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.json", None, "no network file 'none.json'"),
+        ("none", None, "no run 'none'"),
+        ("empty.json", "", "empty.json is not a usable network file"),
+        ("text.json", "{", "text.json is not a usable network file"),
+    ],
+)
+def test_what_is_no_network_is_refused_in_one_line(
+    folder: Path, wann: Run, name: str, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (folder / name).write_text(content)
+    ended = wann("show", name)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"wann show: error: {message}")
+    assert ended.err.count("\n") == 1
+
+
+def test_a_run_without_a_champion_is_refused(folder: Path, wann: Run) -> None:
+    (folder / "results" / "runs" / "young").mkdir(parents=True)
+    ended = wann("show", "young")
+    assert ended.code == 2
+    assert "run young has no champion yet" in ended.err
+
+
+def test_show_needs_a_name(wann: Run) -> None:
+    ended = wann("show")
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+
+
+def test_formulas_name_the_nodes_and_the_weights() -> None:
+    shared = network(4)
+    names = node_names(shared)
+    nodes = shared.topology.outputs.tolist()
+    assert [formula(shared, node, names) for node in nodes] == [
+        "linear(w (bias + input 1))",
+        "linear(w (bias + input 1))",
+    ]
+    own = dataclasses.replace(shared, weights=np.array([0.5, -1.0, 2.0, 0.0]))
+    assert formula(own, nodes[0], names) == "linear(0.5 bias + -1 input 1)"
+
+
+@pytest.mark.parametrize(
+    "scores", [None, 3, {}, {"weights": [1.0]}, {"weights": ["a"], "mean_by_weight": [1.0]}]
+)
+def test_scores_of_another_kind_are_left_out(scores: object) -> None:
+    assert not is_summary(scores)

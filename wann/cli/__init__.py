@@ -1,0 +1,1 @@
+"""The command line: `wann-search` and `wann`. The only place that prints."""

@@ -1,0 +1,53 @@
+"""Networks by what a user calls them: a run, a network file, a reference `.out` file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wann.network import Network, load_network
+from wann.run_files import RunFolder, find_run
+from wann.tasks import ControlTask
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether `name` is that of a network file rather than that of a run."""
+    return name.endswith((".json", ".out")) or Path(name).is_file()
+
+
+def found_network(name: str, root: Path, task: ControlTask | None = None) -> Network:
+    """Return the network in a file, or the champion of a run.
+
+    name: a run below `root` or its folder, a network's JSON, or a reference `.out` file, whose
+        numbers of inputs and outputs are those of `task`.
+    Raises ValueError when there is none, when the file is damaged, or when `.out` comes without
+    a task.
+    """
+    if not is_file_name(name):
+        return champion_of(find_run(name, root))
+    if not Path(name).is_file():
+        raise ValueError(f"no network file {name!r}; give a run, a network's JSON or a .out file")
+    if not name.endswith(".out"):
+        return load_network(name)
+    if task is None:
+        raise ValueError(f"{name!r} holds no numbers of inputs and outputs; add --task ID")
+    from wann.export.reference import load_out
+
+    return load_out(
+        name,
+        task.num_inputs,
+        task.num_outputs,
+        task=task.id,
+        input_names=task.input_names,
+        output_names=task.output_names,
+        action=task.action_rule,
+    )
+
+
+def champion_of(paths: RunFolder) -> Network:
+    """Return a run's champion. Raises ValueError when the run has none yet."""
+    path = paths.file("champion.json")
+    if not path.exists():
+        raise ValueError(
+            f"run {paths.name} has no champion yet; `wann-search --resume {paths.name}` goes on"
+        )
+    return load_network(path)

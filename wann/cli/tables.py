@@ -1,0 +1,213 @@
+"""What a search found, as tables for people and as plain data for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from wann.cli.display import duration, shortened
+from wann.scores import mean_with_interval
+
+if TYPE_CHECKING:
+    from wann.archive import Entry
+    from wann.network import Network
+    from wann.run import Outcome
+    from wann.topology import Topology
+
+MAX_FRONT_ROWS = 6
+
+
+def plain_table(*columns: str) -> Table:
+    """Return an empty table without lines; the first column stands left, the others right."""
+    table = Table(box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", header_style="dim")
+    return table
+
+
+def num_hidden(topology: Topology) -> int:
+    """Return the number of a topology's hidden nodes."""
+    return topology.num_nodes - 1 - topology.num_inputs - topology.num_outputs
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun, as "1 connection" or "6 connections"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size_of(topology: Topology) -> str:
+    """Return how large a network is, in words."""
+    connections = counted(topology.num_connections, "connection")
+    return f"{connections}, {counted(num_hidden(topology), 'hidden node')}"
+
+
+def print_scores(console: Console, scores: dict[str, Any]) -> None:
+    """Print the summary of a network's episodes: a row a shared weight, then their mean.
+
+    scores: as `wann.scores.summarise` gives them.
+    """
+    table = plain_table("shared weight", "mean return", "deviation")
+    rows = zip(
+        scores["weights"], scores["mean_by_weight"], scores["deviation_by_weight"], strict=True
+    )
+    for weight, mean, deviation in rows:
+        table.add_row(f"{weight:g}", f"{mean:.1f}", f"{deviation:.1f}")
+    low, high = scores["interval"]
+    table.add_row("all weights", f"{scores['mean']:.1f}", "", style="bold")
+    console.print(table)
+    console.print(f"95 % interval of the mean over all weights: {low:.1f} to {high:.1f}")
+
+
+def solved_line(scores: dict[str, Any], solved: float | None) -> str:
+    """Return whether the task counts as solved, and with how many weights; "" when unknown."""
+    if solved is None:
+        return ""
+    means = scores["mean_by_weight"]
+    reached = sum(mean >= solved for mean in means)
+    bar = f"a mean return of {solved:g}"
+    if reached == len(means):
+        return f"solved with every weight: each reaches {bar}"
+    if reached:
+        return f"solved with {reached} of {len(means)} weights, which reach {bar}"
+    return f"not solved: no weight reaches {bar}"
+
+
+def front_table(entries: Sequence[Entry], champion: Network) -> Table:
+    """Return a few networks of the archive, the smallest first; a star marks the champion."""
+    table = plain_table("connections", "hidden nodes", "held-out mean", "95 % interval")
+    key = champion.topology.key()
+    for entry in _some(entries, next((e for e in entries if e.key == key), None)):
+        mean, low, high = mean_with_interval(entry.returns)
+        star = " *" if entry.key == key else ""
+        hidden = str(num_hidden(entry.topology))
+        table.add_row(
+            f"{entry.topology.num_connections}{star}",
+            hidden,
+            f"{mean:.1f}",
+            f"{low:.1f} to {high:.1f}",
+        )
+    return table
+
+
+def _some(entries: Sequence[Entry], champion: Entry | None) -> list[Entry]:
+    """Return at most MAX_FRONT_ROWS of the entries, spread evenly, and the champion with them."""
+    if len(entries) <= MAX_FRONT_ROWS:
+        return list(entries)
+    places = {round(each) for each in np.linspace(0, len(entries) - 1, MAX_FRONT_ROWS - 1)}
+    return [each for place, each in enumerate(entries) if place in places or each is champion]
+
+
+def print_outcome(
+    console: Console, outcome: Outcome, solved: float | None, total: int, name: str
+) -> None:
+    """Print the champion, its scores, the front, where the files are and what to type next.
+
+    solved: the mean return that counts as solved. total: generations that the run is to have.
+    name: what to call the run by in commands.
+    """
+    champion = outcome.champion
+    test = champion.scores["test"]
+    episodes = counted(test["episodes"], "episode")
+    console.print(f"\nchampion of {champion.task}: {size_of(champion.topology)}", style="bold")
+    console.print(
+        f"measured in Gymnasium on {episodes} for each weight, which selection never saw\n"
+    )
+    print_scores(console, test)
+    verdict = solved_line(test, solved)
+    if verdict:
+        console.print(verdict)
+    entries = outcome.archive.entries
+    console.print(f"\nfront: the best network of each size, {len(entries)} in all", style="bold")
+    console.print(front_table(entries, champion))
+    console.print(_footer(outcome, total, name), soft_wrap=True)
+
+
+def _footer(outcome: Outcome, total: int, name: str) -> str:
+    longer = f" --generations {2 * total}" if outcome.generations >= total else ""
+    done = f"{counted(outcome.generations, 'generation')} in {duration(outcome.seconds)}"
+    return (
+        f"\n{done}, {shortened(outcome.num_steps)} environment steps"
+        f"\nfiles  {outcome.folder}: champion.json, champion.svg, front.csv, ..."
+        f"\nnext   wann show {name}"
+        f"\n       wann-search --resume {name}{longer}"
+    )
+
+
+def outcome_data(outcome: Outcome) -> dict[str, Any]:
+    """Return what `--json` prints of a run."""
+    champion = outcome.champion
+    topology = champion.topology
+    return {
+        "run": outcome.folder.name,
+        "folder": str(outcome.folder),
+        "task": champion.task,
+        "generations": outcome.generations,
+        "resumed_at": outcome.resumed_at,
+        "reached": outcome.reached,
+        "seconds": outcome.seconds,
+        "num_steps": outcome.num_steps,
+        "champion": {
+            "connections": topology.num_connections,
+            "hidden_nodes": num_hidden(topology),
+            "weight": champion.shared_weight,
+            "scores": champion.scores,
+        },
+        "front": [
+            {
+                "connections": entry.topology.num_connections,
+                "hidden_nodes": num_hidden(entry.topology),
+                "held_out_mean": entry.mean,
+                "generation": entry.generation,
+            }
+            for entry in outcome.archive.entries
+        ],
+    }
+
+
+def seeds_summary(outcomes: Iterable[Outcome]) -> dict[str, dict[str, float]]:
+    """Return median and quartiles over runs of what their champions reached.
+
+    mean: in test episodes, over all weights. worst_weight: the mean of the weight that does worst.
+    """
+    rows = [_figures(outcome) for outcome in outcomes]
+    summary: dict[str, dict[str, float]] = {}
+    for place, name in enumerate(("mean", "worst_weight", "connections")):
+        low, middle, high = np.percentile([row[place] for row in rows], [25, 50, 75]).tolist()
+        summary[name] = {"lower_quartile": low, "median": middle, "upper_quartile": high}
+    return summary
+
+
+def _figures(outcome: Outcome) -> tuple[float, float, int]:
+    test = outcome.champion.scores["test"]
+    return test["mean"], min(test["mean_by_weight"]), outcome.champion.topology.num_connections
+
+
+def seeds_table(seeds: Sequence[int], outcomes: Sequence[Outcome]) -> Table:
+    """Return a row a seed, then median and quartiles."""
+    table = plain_table("seed", "test mean", "worst weight", "connections", "generations", "time")
+    for seed, outcome in zip(seeds, outcomes, strict=True):
+        mean, worst, connections = _figures(outcome)
+        table.add_row(
+            str(seed), f"{mean:.1f}", f"{worst:.1f}", str(connections), str(outcome.generations),
+            duration(outcome.seconds),
+        )  # fmt: skip
+    summary = seeds_summary(outcomes)
+    for name in ("lower_quartile", "median", "upper_quartile"):
+        cells = [f"{summary[key][name]:.1f}" for key in ("mean", "worst_weight", "connections")]
+        style = "bold" if name == "median" else ""
+        table.add_row(name.replace("_", " "), *cells, style=style)
+    return table
+
+
+def finite(data: Any) -> Any:
+    """Return plain data with None in place of each number that JSON has no word for."""
+    if isinstance(data, dict):
+        return {key: finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data

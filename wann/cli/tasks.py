@@ -1,0 +1,104 @@
+"""`wann tasks`: the tasks there are, and what one of them gives a search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+
+from rich.console import Console
+from rich.table import Table
+
+from wann.cli.parsing import parse_typed
+from wann.cli.tables import plain_table
+from wann.config import PRESETS, search_config
+from wann.evaluation import kernel_of
+from wann.tasks import ControlTask, MissingDependency, available_tasks, load_task, shipped_cards
+
+DESCRIPTION = "List the tasks that have a card, or show one task: any Gymnasium id or card."
+
+
+@dataclass(frozen=True)
+class TasksOptions:
+    """What `wann tasks` is asked for."""
+
+    task: str = field(default="", metadata={"positional": True, "metavar": "ID"})
+    """A task to show: its inputs, outputs and settings"""
+    debug: bool = field(default=False, metadata={"flag": True})
+    """Show the traceback of an error"""
+
+
+def run_tasks(argv: Sequence[str], prog: str, console: Console) -> int:
+    """Return 0 after printing the tasks, or one of them, to standard output.
+
+    Raises ValueError, with the nearest one, for an unknown task.
+    """
+    names = [each.name for each in fields(TasksOptions)]
+    options = TasksOptions(**parse_typed(argv, prog, DESCRIPTION, {"tasks": (TasksOptions, names)}))
+    output = Console(markup=False, highlight=False, emoji=False)
+    if options.task:
+        _print_task(load_task(options.task), output)
+    else:
+        _print_list(output)
+    return 0
+
+
+def _print_list(output: Console) -> None:
+    table = plain_table("task", "inputs", "outputs", "engine", "note")
+    table.columns[3].justify = table.columns[4].justify = "left"
+    table.columns[0].no_wrap = table.columns[3].no_wrap = True
+    for name, card in shipped_cards().items():
+        try:
+            task = load_task(name)
+        except MissingDependency as error:
+            install = str(error).rpartition("; ")[2]
+            table.add_row(name, "", "", "", install, style="dim")
+            continue
+        engine = "compiled" if kernel_of(task) else "Python"
+        table.add_row(name, str(task.num_inputs), str(task.num_outputs), engine, card.note)
+    output.print(table)
+    others = len(available_tasks()) - len(shipped_cards())
+    output.print(
+        f"\n{others} other ids that Gymnasium knows work as well, and so do module:Id-v0 and paths "
+        "of cards.\n`wann tasks ID` shows one; `wann-search --task ID` searches."
+    )
+
+
+def _print_task(task: ControlTask, output: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    card = task.card
+    if card.note:
+        table.add_row("note", card.note)
+    table.add_row("environment", task.card.environment)
+    table.add_row("inputs", f"{task.num_inputs}: {', '.join(task.input_names)}")
+    table.add_row("outputs", f"{task.num_outputs}: {', '.join(task.output_names)}")
+    table.add_row("action rule", task.action_rule)
+    table.add_row("episode", f"at most {task.max_steps:,} steps")
+    table.add_row("solved", "not stated" if task.solved is None else f"{task.solved:g}")
+    table.add_row("engine", "compiled" if kernel_of(task) else "Python")
+    output.print(task.id, style="bold")
+    output.print(table)
+    for note in task.notes:
+        output.print(f"\n{note}", soft_wrap=True)
+    output.print("\nsettings of a search", style="bold")
+    output.print(_settings_table(task))
+
+
+def _settings_table(task: ControlTask) -> Table:
+    """Return what a search of this task starts from, by default and under each preset."""
+    own = ("the card", task.card.search)
+    columns = {"default": search_config([own])}
+    for name, values in PRESETS.items():
+        of_card = task.card.presets.get(name, {})
+        columns[name] = search_config([own, (name, values), (f"{name} of the card", of_card)])
+    table = plain_table("setting", *columns)
+    rows = [asdict(config) for config in columns.values()]
+    for name in rows[0]:
+        if name != "task":
+            table.add_row(f"--{name.replace('_', '-')}", *[_shown(row[name]) for row in rows])
+    return table
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(str(each) for each in value)
+    return str(value).lower() if isinstance(value, bool) else f"{value}"
