@@ -13,6 +13,7 @@ from wann.reproduction import first_generation
 
 ALL_OPERATORS = SearchConfig(
     population=64,
+    tournament=8,
     insert_node=0.2,
     add_connection=0.3,
     enable_connection=0.1,

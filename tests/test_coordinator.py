@@ -65,10 +65,10 @@ def xor_accuracy(topologies, weights):
     return Scores(np.array(returns))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 5])  # of 30 seeds 19 get there; the others stay at 3 of 4
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_ask_and_tell_find_the_smallest_network_that_computes_xor(seed):
     # By hand: x1 and x2 into a cosine, that into the output; two connections cannot do it.
-    config = SearchConfig(population=100, generations=40, weights="0.5", seed=seed)
+    config = SearchConfig(population=300, generations=40, weights="0.5", seed=seed)
     search = Coordinator(config, num_inputs=2, num_outputs=1)
     while search.generation < config.generations:
         search.tell(xor_accuracy(search.ask(), search.weights.tolist()))

@@ -210,19 +210,6 @@ def test_loaded_frames_agree_with_each_other(uninterrupted: Path) -> None:
     assert loaded.metrics["validated"].iloc[-1] == loaded.front["mean"].iloc[-1]
 
 
-def test_a_spec_survives_its_file(tmp_path: Path) -> None:
-    config = SearchConfig(
-        task="CartPole-v1", generations=1, population=8, episodes=1, weights="uniform:-2:2:3",
-        validation_episodes=2, test_episodes=2, activations=("tanh", "cos"),
-    )  # fmt: skip
-    start = execute(tmp_path / "first").champion
-    spec = RunSpec(config, load_task("CartPole-v1").card, start)
-    execute(tmp_path, spec)
-    again = read_spec(find_run(spec.name, tmp_path))
-    assert again.name == spec.name
-    assert again.config == spec.config
-
-
 def test_a_start_network_fills_the_first_generation(tmp_path: Path) -> None:
     start = execute(tmp_path / "first").champion
     spec = dataclasses.replace(killed_run.spec(), start=start)
@@ -323,11 +310,6 @@ def test_a_faulty_environment_stops_the_run_and_saves_it(
         execute(tmp_path)
     monkeypatch.undo()
     assert execute(tmp_path).resumed_at > 0
-
-
-def test_an_unknown_run_is_named_with_its_nearest_match(uninterrupted: Path) -> None:
-    with pytest.raises(ValueError, match=rf"did you mean '{CONFIG_NAME}'"):
-        find_run(CONFIG_NAME[:-1], uninterrupted)
 
 
 def test_a_checkpoint_costs_little_of_the_run(tmp_path: Path) -> None:

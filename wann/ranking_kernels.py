@@ -6,12 +6,21 @@ with more objectives the fronts cost at worst O(K P^2), when all points are one 
 Imported at first use, so `import wann.ranking` loads no Numba; called with checked arguments only.
 """
 
+from __future__ import annotations
+
 import numpy as np
+from jaxtyping import Float64, Int64
 from numba import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _is_dominated_by_front(points, newest_member, older_member, front, point):
+def _is_dominated_by_front(
+    points: Float64[np.ndarray, "P K"],
+    newest_member: Int64[np.ndarray, "P"],
+    older_member: Int64[np.ndarray, "P"],
+    front: int,
+    point: int,
+) -> bool:
     """Return whether a member of `front` dominates `point`.
 
     The point is later in the sorted order and equals no member: every member is at least as good in
@@ -35,11 +44,11 @@ def _is_dominated_by_front(points, newest_member, older_member, front, point):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def fronts_of_sorted(points):
-    """Return each point's front, int64[P], 0 for the non-dominated. ENS-BS, Zhang et al. 2015.
+def fronts_of_sorted(points: Float64[np.ndarray, "P K"]) -> Int64[np.ndarray, "P"]:
+    """Return each point's front, 0 for the non-dominated. ENS-BS, Zhang et al. 2015.
 
-    points: float64[P, K], C-contiguous, in descending lexicographic order, so that no point
-        dominates an earlier one. Equal points are neighbours in it and share a front.
+    points: C-contiguous, in descending lexicographic order, so that no point dominates an earlier
+        one. Equal points are neighbours in it and share a front.
     """
     num_points, num_objectives = points.shape
     front = np.empty(num_points, np.int64)
@@ -74,11 +83,15 @@ def fronts_of_sorted(points):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def group_by_front(indices, front, starts):
+def group_by_front(
+    indices: Int64[np.ndarray, "P"],
+    front: Int64[np.ndarray, "P"],
+    starts: Int64[np.ndarray, "F+1"],
+) -> Int64[np.ndarray, "P"]:
     """Return `indices` front after front, in each front in the order they came (a counting sort).
 
-    indices: int64[P], a permutation. front: int64[P].
-    starts: int64[F + 1], where each front begins in a list sorted by front; ends with P.
+    indices: a permutation.
+    starts: where each of the F fronts begins in a list sorted by front; ends with P.
     """
     grouped = np.empty_like(indices)
     place = starts.copy()
@@ -89,13 +102,16 @@ def group_by_front(indices, front, starts):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def crowding_of_fronts(columns, by_value, front, starts):
-    """Return each point's `crowding_distance` in its front, float64[P].
+def crowding_of_fronts(
+    columns: Float64[np.ndarray, "K P"],
+    by_value: Int64[np.ndarray, "K P"],
+    front: Int64[np.ndarray, "P"],
+    starts: Int64[np.ndarray, "F+1"],
+) -> Float64[np.ndarray, "P"]:
+    """Return each point's `crowding_distance` in its front.
 
-    columns: float64[K, P].
-    by_value: int64[K, P], the indices that sort each column upwards, ties in any order.
-    front: int64[P].
-    starts: int64[F + 1], where each front begins in a list sorted by front; ends with P.
+    by_value: the indices that sort each column upwards, ties in any order.
+    starts: where each of the F fronts begins in a list sorted by front; ends with P.
     """
     num_objectives, num_points = columns.shape
     crowding = np.zeros(num_points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8, UInt64
 from numba import njit
 
 from wann.config import SearchConfig
@@ -23,25 +23,35 @@ CHANGE_ACTIVATION, REMOVE_CONNECTION, REMOVE_NODE = (
     int(Operator.REMOVE_CONNECTION),
     int(Operator.REMOVE_NODE),
 )
-FlatGenomes: TypeAlias = tuple[
-    np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray
+FlatGenomes: TypeAlias = tuple[  # the arrays of `Genomes`, in its order
+    Int64[np.ndarray, "G+1"],
+    UInt8[np.ndarray, "allN"],
+    Int64[np.ndarray, "G+1"],
+    Int32[np.ndarray, "allC"],
+    Int32[np.ndarray, "allC"],
+    Bool[np.ndarray, "allC"],
 ]
 MAX_MUTATIONS = 6  # the one of every child, and up to five more while it repeats another
 NUM_LIST_ROWS = 4
 
-# Every function below edits one child in place. nodes: uint8, the activations; genes: int32
-# [2, room], sources and targets; on: bool, the enabled flags. They hold `num_nodes` and `num_genes`
-# entries, which come back when they change. lists: int32 scratch [NUM_LIST_ROWS, room].
+# Every function below edits one child in place. Its nodes, genes and flags have room for more than
+# the `num_nodes` and `num_genes` entries they hold, which come back when they change.
+Nodes: TypeAlias = UInt8[np.ndarray, "room"]  # the activations
+Genes: TypeAlias = Int32[np.ndarray, "2 room"]  # sources and targets
+Flags: TypeAlias = Bool[np.ndarray, "room"]  # which genes are enabled
+Lists: TypeAlias = Int32[np.ndarray, "lists room"]  # scratch, NUM_LIST_ROWS of them
+Order: TypeAlias = Int32[np.ndarray, "room"]  # scratch for the nodes
+Activations: TypeAlias = UInt8[np.ndarray, "A"]  # ids that a hidden node may have
 
 
 @njit(cache=True, nogil=True)
-def below(rng, count):
+def below(rng: np.random.Generator, count: int) -> int:
     """Return a whole number from 0 to count - 1; see `wann.mutation.below`."""
     return int(rng.random() * count)
 
 
 @njit(cache=True, nogil=True)
-def pick_flagged(rng, flags, count, wanted):
+def pick_flagged(rng: np.random.Generator, flags: Flags, count: int, wanted: bool) -> int:
     """Return a random index below `count` where flags equal `wanted`, or -1 when none does."""
     matching = 0
     for index in range(count):
@@ -59,7 +69,15 @@ def pick_flagged(rng, flags, count, wanted):
 
 
 @njit(cache=True, nogil=True)
-def insert_node(rng, nodes, genes, on, num_nodes, num_genes, allowed):
+def insert_node(
+    rng: np.random.Generator,
+    nodes: Nodes,
+    genes: Genes,
+    on: Flags,
+    num_nodes: int,
+    num_genes: int,
+    allowed: Activations,
+) -> tuple[int, int]:
     """Split an enabled gene; return the new numbers of nodes and genes."""
     gene = pick_flagged(rng, on, num_genes, True)
     if gene < 0:
@@ -73,7 +91,9 @@ def insert_node(rng, nodes, genes, on, num_nodes, num_genes, allowed):
 
 
 @njit(cache=True, nogil=True)
-def forbid_targets(source, genes, num_nodes, num_genes, num_inputs, lists):
+def forbid_targets(
+    source: int, genes: Genes, num_nodes: int, num_genes: int, num_inputs: int, lists: Lists
+) -> int:
     """Mark in lists[1] the nodes that a gene from `source` must not end in; return how many may."""
     first, following, forbidden, waiting = lists[0], lists[2], lists[1], lists[3]
     first[:num_nodes] = -1
@@ -104,12 +124,18 @@ def forbid_targets(source, genes, num_nodes, num_genes, num_inputs, lists):
 
 @njit(cache=True, nogil=True)
 def add_connection(
-    rng, genes, on, num_nodes, num_genes, num_inputs, num_fixed, output_links, lists, order
-):
-    """Add a gene where reachability allows one; return the new number of genes.
-
-    order: int32 scratch [room for the nodes].
-    """
+    rng: np.random.Generator,
+    genes: Genes,
+    on: Flags,
+    num_nodes: int,
+    num_genes: int,
+    num_inputs: int,
+    num_fixed: int,
+    output_links: bool,
+    lists: Lists,
+    order: Order,
+) -> int:
+    """Add a gene where reachability allows one; return the new number of genes."""
     num_sources = 0
     for node in range(num_nodes):
         if output_links or not num_inputs < node < num_fixed:
@@ -133,7 +159,9 @@ def add_connection(
 
 
 @njit(cache=True, nogil=True)
-def change_activation(rng, nodes, num_nodes, num_fixed, allowed):
+def change_activation(
+    rng: np.random.Generator, nodes: Nodes, num_nodes: int, num_fixed: int, allowed: Activations
+) -> None:
     """Give one hidden node another of the allowed activations."""
     if num_nodes == num_fixed:
         return
@@ -154,7 +182,7 @@ def change_activation(rng, nodes, num_nodes, num_fixed, allowed):
 
 
 @njit(cache=True, nogil=True)
-def remove_genes_of(genes, on, num_genes, gone_gene, gone_node):
+def remove_genes_of(genes: Genes, on: Flags, num_genes: int, gone_gene: int, gone_node: int) -> int:
     """Delete one gene, or all that meet a node (-1 for neither); return how many are left."""
     kept = 0
     for gene in range(num_genes):
@@ -170,7 +198,15 @@ def remove_genes_of(genes, on, num_genes, gone_gene, gone_node):
 
 
 @njit(cache=True, nogil=True)
-def remove_node(rng, nodes, genes, on, num_nodes, num_genes, num_fixed):
+def remove_node(
+    rng: np.random.Generator,
+    nodes: Nodes,
+    genes: Genes,
+    on: Flags,
+    num_nodes: int,
+    num_genes: int,
+    num_fixed: int,
+) -> tuple[int, int]:
     """Delete a hidden node; return the new numbers of nodes and genes."""
     if num_nodes == num_fixed:
         return num_nodes, num_genes
@@ -182,9 +218,20 @@ def remove_node(rng, nodes, genes, on, num_nodes, num_genes, num_fixed):
 
 @njit(cache=True, nogil=True)
 def mutate_one(
-    rng, nodes, genes, on, num_nodes, num_genes, num_inputs, num_fixed,
-    cumulative, allowed, output_links, lists, order,
-):  # fmt: skip
+    rng: np.random.Generator,
+    nodes: Nodes,
+    genes: Genes,
+    on: Flags,
+    num_nodes: int,
+    num_genes: int,
+    num_inputs: int,
+    num_fixed: int,
+    cumulative: Float64[np.ndarray, "operators"],
+    allowed: Activations,
+    output_links: bool,
+    lists: Lists,
+    order: Order,
+) -> tuple[int, int]:
     """Make one mutation; return the new numbers of nodes and genes. See `wann.mutation.mutate`."""
     draw = rng.random()
     operator = 0
@@ -212,10 +259,12 @@ def mutate_one(
 
 
 @njit(cache=True, nogil=True)
-def insert_key(table, keys, key, index):
+def insert_key(
+    table: Int64[np.ndarray, "slots"], keys: UInt64[np.ndarray, "G"], key: np.uint64, index: int
+) -> bool:
     """Add `key` as that of genome `index`; return False when it is there already.
 
-    table: int64 [a power of two above twice the keys], -1 where free; open addressing.
+    table: as long as a power of two above twice the keys, -1 where free; open addressing.
     """
     place = np.int64(key & np.uint64(len(table) - 1))
     while table[place] >= 0:
@@ -228,7 +277,9 @@ def insert_key(table, keys, key, index):
 
 
 @njit(cache=True, nogil=True)
-def load_genome(batch, index, nodes, genes, on):
+def load_genome(
+    batch: FlatGenomes, index: int, nodes: Nodes, genes: Genes, on: Flags
+) -> tuple[int, int]:
     """Copy genome `index` of a flat batch into the scratch child; return its sizes."""
     node_offsets, activations, gene_offsets, sources, targets, enabled = batch
     first_node, last_node = node_offsets[index], node_offsets[index + 1]
@@ -242,7 +293,15 @@ def load_genome(batch, index, nodes, genes, on):
 
 
 @njit(cache=True, nogil=True)
-def append_genome(batch, index, num_nodes, num_genes, nodes, genes, on):
+def append_genome(
+    batch: FlatGenomes,
+    index: int,
+    num_nodes: int,
+    num_genes: int,
+    nodes: Nodes,
+    genes: Genes,
+    on: Flags,
+) -> None:
     """Copy the scratch child to the end of a flat batch, as genome `index`."""
     node_offsets, activations, gene_offsets, sources, targets, enabled = batch
     first_node, first_gene = node_offsets[index], gene_offsets[index]
@@ -255,7 +314,7 @@ def append_genome(batch, index, num_nodes, num_genes, nodes, genes, on):
 
 
 @njit(cache=True, nogil=True)
-def empty_batch(num_genomes, max_nodes, max_genes):
+def empty_batch(num_genomes: int, max_nodes: int, max_genes: int) -> FlatGenomes:
     """Return the flat arrays of a batch with room for genomes of these sizes."""
     return (
         np.zeros(num_genomes + 1, dtype=np.int64),
@@ -268,7 +327,7 @@ def empty_batch(num_genomes, max_nodes, max_genes):
 
 
 @njit(cache=True, nogil=True)
-def trimmed_batch(batch):
+def trimmed_batch(batch: FlatGenomes) -> FlatGenomes:
     """Return copies of a batch's arrays without the room that was not used."""
     node_offsets, activations, gene_offsets, sources, targets, enabled = batch
     num_nodes, num_genes = node_offsets[-1], gene_offsets[-1]
@@ -283,7 +342,7 @@ def trimmed_batch(batch):
 
 
 @njit(cache=True, nogil=True)
-def tournament_winner(rng, num_parents, tournament):
+def tournament_winner(rng: np.random.Generator, num_parents: int, tournament: int) -> int:
     """Return the best rank among `tournament` draws from the first `num_parents` ranks."""
     winner = below(rng, num_parents)
     for _ in range(tournament - 1):
@@ -292,7 +351,7 @@ def tournament_winner(rng, num_parents, tournament):
 
 
 @njit(cache=True, nogil=True)
-def power_of_two_above(count):
+def power_of_two_above(count: int) -> int:
     """Return the least power of two that is greater than `count`."""
     size = 1
     while size <= count:
@@ -302,9 +361,20 @@ def power_of_two_above(count):
 
 @njit(cache=True, nogil=True)
 def breed_batch(
-    rng, num_inputs, num_outputs, parents, order, num_children, num_parents, num_elites,
-    tournament, cumulative, allowed, output_links, max_links,
-):  # fmt: skip
+    rng: np.random.Generator,
+    num_inputs: int,
+    num_outputs: int,
+    parents: FlatGenomes,
+    order: Int64[np.ndarray, "G"],
+    num_children: int,
+    num_parents: int,
+    num_elites: int,
+    tournament: int,
+    cumulative: Float64[np.ndarray, "operators"],
+    allowed: Activations,
+    output_links: bool,
+    max_links: int,
+) -> FlatGenomes:
     """Return the flat arrays of the next generation; see `wann.reproduction.next_generation`."""
     num_fixed = 1 + num_inputs + num_outputs
     max_nodes = largest_step(parents[0]) + MAX_MUTATIONS

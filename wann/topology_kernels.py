@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
+from jaxtyping import Bool, Int32, Int64, UInt8, UInt64
 from numba import njit
 
 from wann.genome import Genomes
@@ -19,10 +22,24 @@ ZERO = np.uint64(0)
 # Rows of the scratch space of `compile_one`: one integer a node.
 IN_START, OUT_START, WAITING, ORDER, FED, USED, DEPTH, FEEDS, MIDDLE, POSITION, FILL = range(11)
 NUM_NODE_ROWS = 11
+# Scratch has room for more than the largest genome.
+NodeRows: TypeAlias = Int32[np.ndarray, "rows room"]  # NUM_NODE_ROWS of them
+Links: TypeAlias = Int32[np.ndarray, "links"]  # of all nodes, grouped by node; see `adjacency`
+LinkLists: TypeAlias = Int32[np.ndarray, "lists links"]  # the nodes before each, those behind each
+Hashes: TypeAlias = UInt64[np.ndarray, "room"]
+FlatTopologies: TypeAlias = tuple[  # the fields of `Topologies` behind its first
+    Int64[np.ndarray, "G+1"],
+    Int64[np.ndarray, "G+1"],
+    Int32[np.ndarray, "allN+G"],
+    Int32[np.ndarray, "allE"],
+    UInt8[np.ndarray, "allN"],
+    Int32[np.ndarray, "G O"],
+    UInt64[np.ndarray, "G"],
+]
 
 
 @njit(cache=True, nogil=True)
-def mix(bits):
+def mix(bits: np.uint64) -> np.uint64:
     """Return 64 well-mixed bits; see `wann.topology.mix`."""
     bits = (bits ^ (bits >> SHIFT_30)) * MIX_FIRST
     bits = (bits ^ (bits >> SHIFT_27)) * MIX_SECOND
@@ -30,8 +47,16 @@ def mix(bits):
 
 
 @njit(cache=True, nogil=True)
-def adjacency(start, listed, fill, keys, values, enabled, num_nodes):
-    """Group values[C] of the enabled genes by keys[C]: node n's are listed[start[n]:start[n+1]]."""
+def adjacency(
+    start: Int32[np.ndarray, "room"],
+    listed: Links,
+    fill: Int32[np.ndarray, "room"],
+    keys: Int32[np.ndarray, "C"],
+    values: Int32[np.ndarray, "C"],
+    enabled: Bool[np.ndarray, "C"],
+    num_nodes: int,
+) -> None:
+    """Group values of the enabled genes by keys: node n's are listed[start[n]:start[n+1]]."""
     start[: num_nodes + 1] = 0
     for gene in range(len(keys)):
         if enabled[gene]:
@@ -46,7 +71,7 @@ def adjacency(start, listed, fill, keys, values, enabled, num_nodes):
 
 
 @njit(cache=True, nogil=True)
-def order_nodes(rows, out, num_nodes):
+def order_nodes(rows: NodeRows, out: Links, num_nodes: int) -> None:
     """Write a topological order of all nodes into rows[ORDER] (Kahn 1962)."""
     waiting, order = rows[WAITING], rows[ORDER]
     tail = 0
@@ -66,7 +91,9 @@ def order_nodes(rows, out, num_nodes):
 
 
 @njit(cache=True, nogil=True)
-def mark_live(rows, into, out, num_nodes, num_inputs, num_fixed):
+def mark_live(
+    rows: NodeRows, into: Links, out: Links, num_nodes: int, num_inputs: int, num_fixed: int
+) -> None:
     """Mark in rows[FED] what an input reaches, and in rows[USED] what reaches an output."""
     fed, used = rows[FED], rows[USED]
     for place in range(num_nodes):
@@ -82,7 +109,15 @@ def mark_live(rows, into, out, num_nodes, num_inputs, num_fixed):
 
 
 @njit(cache=True, nogil=True)
-def measure_nodes(rows, hashes, into, activations, num_nodes, num_inputs, num_fixed):
+def measure_nodes(
+    rows: NodeRows,
+    hashes: Hashes,
+    into: Links,
+    activations: UInt8[np.ndarray, "N"],
+    num_nodes: int,
+    num_inputs: int,
+    num_fixed: int,
+) -> None:
     """Write depth and hash of each live node, and into rows[FEEDS] whether it feeds another."""
     depth, feeds = rows[DEPTH], rows[FEEDS]
     feeds[:num_nodes] = 0
@@ -96,7 +131,7 @@ def measure_nodes(rows, hashes, into, activations, num_nodes, num_inputs, num_fi
         total = NODE_HASH * np.uint64(activations[node] + 1)
         if rows[USED, node]:
             for link in range(rows[IN_START, node], rows[IN_START, node + 1]):
-                source = into[link]
+                source: int = into[link]
                 if rows[FED, source]:
                     deepest = max(deepest, depth[source])
                     total += mix(hashes[source])
@@ -106,7 +141,7 @@ def measure_nodes(rows, hashes, into, activations, num_nodes, num_inputs, num_fi
 
 
 @njit(cache=True, nogil=True)
-def sort_middle(rows, hashes, num_nodes, num_inputs):
+def sort_middle(rows: NodeRows, hashes: Hashes, num_nodes: int, num_inputs: int) -> int:
     """Write the computed nodes that feed others into rows[MIDDLE]; return how many.
 
     They come in order of depth, then of hash, then of their number.
@@ -140,7 +175,9 @@ def sort_middle(rows, hashes, num_nodes, num_inputs):
 
 
 @njit(cache=True, nogil=True)
-def key_of(rows, hashes, count, num_inputs, num_fixed):
+def key_of(
+    rows: NodeRows, hashes: Hashes, count: int, num_inputs: int, num_fixed: int
+) -> np.uint64:
     """Return the key of a measured genome; see `wann.topology.topology_key`."""
     key = ZERO
     bag = ZERO
@@ -149,16 +186,24 @@ def key_of(rows, hashes, count, num_inputs, num_fixed):
         if not rows[FEEDS, node]:
             bag += mix(hashes[node] ^ KEY_HASH)
     for place in range(count):
-        bag += mix(hashes[rows[MIDDLE, place]] ^ KEY_HASH)
+        node = int(rows[MIDDLE, place])
+        bag += mix(hashes[node] ^ KEY_HASH)
     return mix(key + bag)
 
 
 @njit(cache=True, nogil=True)
-def measure(rows, lists, hashes, num_inputs, num_outputs, activations, sources, targets, enabled):
-    """Return (middle nodes, live links, key) of one genome, leaving its order in `rows`.
-
-    rows: int32 [NUM_NODE_ROWS, more than N]; lists: int32 [2, at least C]; hashes: uint64 [N].
-    """
+def measure(
+    rows: NodeRows,
+    lists: LinkLists,
+    hashes: Hashes,
+    num_inputs: int,
+    num_outputs: int,
+    activations: UInt8[np.ndarray, "N"],
+    sources: Int32[np.ndarray, "C"],
+    targets: Int32[np.ndarray, "C"],
+    enabled: Bool[np.ndarray, "C"],
+) -> tuple[int, int, np.uint64]:
+    """Return (middle nodes, live links, key) of one genome, leaving its order in `rows`."""
     num_nodes, num_fixed = len(activations), 1 + num_inputs + num_outputs
     into, out = lists[0], lists[1]
     adjacency(rows[IN_START], into, rows[FILL], targets, sources, enabled, num_nodes)
@@ -175,7 +220,18 @@ def measure(rows, lists, hashes, num_inputs, num_outputs, activations, sources, 
 
 
 @njit(cache=True, nogil=True)
-def emit(rows, lists, count, num_inputs, num_outputs, activations, offsets, sources, kept, outputs):
+def emit(
+    rows: NodeRows,
+    lists: LinkLists,
+    count: int,
+    num_inputs: int,
+    num_outputs: int,
+    activations: UInt8[np.ndarray, "N"],
+    offsets: Int32[np.ndarray, "allN+G"],
+    sources: Int32[np.ndarray, "allE"],
+    kept: UInt8[np.ndarray, "allN"],
+    outputs: Int32[np.ndarray, "O"],
+) -> int:
     """Write a measured genome's topology; return its number of nodes.
 
     offsets, sources, kept (activations), outputs: where to write, with room enough.
@@ -218,7 +274,7 @@ def emit(rows, lists, count, num_inputs, num_outputs, activations, offsets, sour
 
 
 @njit(cache=True, nogil=True)
-def largest_step(offsets):
+def largest_step(offsets: Int64[np.ndarray, "G+1"]) -> int:
     """Return the largest difference of neighbours."""
     largest = 0
     for index in range(len(offsets) - 1):
@@ -228,8 +284,15 @@ def largest_step(offsets):
 
 @njit(cache=True, nogil=True)
 def compile_batch(
-    num_inputs, num_outputs, node_offsets, activations, gene_offsets, sources, targets, enabled
-):
+    num_inputs: int,
+    num_outputs: int,
+    node_offsets: Int64[np.ndarray, "G+1"],
+    activations: UInt8[np.ndarray, "allN"],
+    gene_offsets: Int64[np.ndarray, "G+1"],
+    sources: Int32[np.ndarray, "allC"],
+    targets: Int32[np.ndarray, "allC"],
+    enabled: Bool[np.ndarray, "allC"],
+) -> FlatTopologies:
     """Return the flat arrays of `wann.topology.Topologies` for a flat batch of genomes."""
     num_genomes = len(node_offsets) - 1
     rows = np.empty((NUM_NODE_ROWS, largest_step(node_offsets) + 2), dtype=np.int32)

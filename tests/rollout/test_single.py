@@ -44,26 +44,6 @@ def test_a_policy_gives_what_the_oracle_gives(seed: int) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("activation", PAPER_ACTIVATIONS, ids=lambda each: each.name)
-def test_a_policy_knows_every_activation_at_every_value(
-    activation: wann.activations.Activation,
-) -> None:
-    one_link = Topology(
-        1,
-        np.array([0, 0, 0, 1], dtype=np.int32),
-        np.array([1], dtype=np.int32),
-        np.array([1, 1, activation.id], dtype=np.uint8),
-        np.array([2], dtype=np.int32),
-    )
-    values = np.array([0.0, -0.0, 1e-300, 0.5, -0.5, 1.0, -1.5, 3.7, 1e6, -1e6, 1e200])
-    values = np.concatenate([values, [np.inf, -np.inf, np.nan], np.linspace(-5.0, 5.0, 401)])
-    with np.errstate(invalid="ignore", over="ignore"):
-        expected = activation.function(values)
-    network = policy(one_link, 1.0)
-    got = np.array([network(np.array([each]))[0] for each in values])
-    np.testing.assert_allclose(got, expected, rtol=1e-14, atol=1e-15)
-
-
 def test_an_outcome_stays_when_the_policy_is_called_again() -> None:
     topology = random_topology(np.random.default_rng(5), [RELU, SIN])
     network = policy(topology, 1.0)

@@ -157,7 +157,7 @@ def test_a_card_ships_for_every_task_we_name_in_a_file_of_its_name() -> None:
 def test_a_shipped_cards_tables_make_valid_configurations(task: str) -> None:
     card = shipped_cards()[task]
     assert card.note
-    assert set(card.search) <= {"generations", "population", "episodes"}
+    assert set(card.search) <= {"generations", "population", "episodes", "max_connections"}
     assert search_config([("card", card.search)]).population == card.search["population"]
     for name, values in card.presets.items():
         config = search_config([("preset", preset_named(name)), ("card", values)])

@@ -6,13 +6,15 @@ With every mass, length and moment of inertia 1 and centres of mass at 0.5, Gymn
 shrink to those below.
 """
 
+from __future__ import annotations
+
 import math
 
 from numba import njit
 
 from wann.rollout.functions import COMPILED, sincos
 from wann.rollout.layout import OBSERVATION, STATE
-from wann.rollout.vector import clip, load, rint, round32, select, store
+from wann.rollout.vector import Lanes, Mask, Vector, clip, load, rint, round32, select, store
 
 GRAVITY = 9.8  # m/s^2
 LINK_MASS = 1.0  # kg
@@ -33,7 +35,9 @@ WEIGHT_2 = LINK_MASS * LINK_CENTRE * GRAVITY  # N m
 
 
 @njit(**COMPILED)
-def _accelerations(theta_1, theta_2, speed_1, speed_2, torque):
+def _accelerations(
+    theta_1: Vector, theta_2: Vector, speed_1: Vector, speed_2: Vector, torque: Vector
+) -> tuple[Vector, Vector]:
     """Return both angular accelerations (rad/s^2). Sutton & Barto 1998, section 11.3."""
     sine_1, cosine_1 = sincos(theta_1)
     sine_2, cosine_2 = sincos(theta_2)
@@ -49,7 +53,7 @@ def _accelerations(theta_1, theta_2, speed_1, speed_2, torque):
 
 
 @njit(**COMPILED)
-def _wrapped(theta):
+def _wrapped(theta: Vector) -> Vector:
     """Return the angle plus the whole turns that bring it into [-pi, pi]."""
     theta = theta - TURN * rint(theta * (1.0 / TURN))
     theta = select(theta > math.pi, theta - TURN, theta)
@@ -57,7 +61,7 @@ def _wrapped(theta):
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: torque on the joint between the links (N m), plus 1: 0, 1 or 2. One step of the classic

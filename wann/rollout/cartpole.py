@@ -3,13 +3,15 @@
 State, float64: position (m), speed (m/s), angle (rad), its speed (rad/s). Observed as it is.
 """
 
+from __future__ import annotations
+
 import math
 
 from numba import njit
 
 from wann.rollout.functions import COMPILED, sincos
 from wann.rollout.layout import OBSERVATION, STATE
-from wann.rollout.vector import load, round32, select, splat, store
+from wann.rollout.vector import Lanes, Mask, Vector, load, round32, select, splat, store
 
 GRAVITY = 9.8  # m/s^2
 CART_MASS = 1.0  # kg
@@ -25,7 +27,7 @@ ANGLE_LIMIT = 12 * 2 * math.pi / 360  # rad
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: 0 pushes to the left, 1 to the right.

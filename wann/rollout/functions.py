@@ -5,11 +5,13 @@ pairs (Estrin's scheme), without branches and tables. Coefficients not otherwise
 largest error over the reduced range (Remez's algorithm, weighted as stated).
 """
 
+from __future__ import annotations
+
 import math
 
 from numba import njit
 
-from wann.rollout.vector import clip, copysign, fabs, floor, pow2, rint, select
+from wann.rollout.vector import Vector, clip, copysign, fabs, floor, pow2, rint, select
 
 # How every function that goes into the cached kernels is compiled: into its caller, and without
 # counting references to the arrays it is given, which would be an atomic operation each time.
@@ -29,7 +31,7 @@ LN2_2 = 1.90821492927058770002e-10
 
 
 @njit(**COMPILED)
-def _sine_of_half_turn(r):
+def _sine_of_half_turn(r: Vector) -> Vector:
     """Return sin(r) for r in [-pi/2, pi/2], off by at most 1.1e-16 before rounding."""
     z = r * r
     z2 = z * z
@@ -41,7 +43,7 @@ def _sine_of_half_turn(r):
 
 
 @njit(**COMPILED)
-def sin(x):
+def sin(x: Vector) -> Vector:
     """Return the sine of x, in radians, |x| up to 1e6."""
     turns = rint(x * (0.5 * TWO_OVER_PI))
     r = x - turns * (2.0 * HALF_PI_1)
@@ -52,7 +54,7 @@ def sin(x):
 
 
 @njit(**COMPILED)
-def cos(x):
+def cos(x: Vector) -> Vector:
     """Return the cosine of x, in radians, |x| up to 1e6."""
     turns = rint(x * (0.5 * TWO_OVER_PI) - 0.5)
     whole_and_half = turns + 0.5
@@ -64,7 +66,7 @@ def cos(x):
 
 
 @njit(**COMPILED)
-def sincos(x):
+def sincos(x: Vector) -> tuple[Vector, Vector]:
     """Return sine and cosine of x, in radians, |x| up to 1e6."""
     quarters = rint(x * TWO_OVER_PI)
     r = x - quarters * HALF_PI_1
@@ -88,7 +90,7 @@ def sincos(x):
 
 
 @njit(**COMPILED)
-def sin_pi(x):
+def sin_pi(x: Vector) -> Vector:
     """Return sin(pi x): the sine of the rounded product pi * x, as NumPy's form has it.
 
     So sin_pi(1) is 1.2e-16 and not 0, which a step function behind it would show.
@@ -100,14 +102,14 @@ def sin_pi(x):
 
 
 @njit(**COMPILED)
-def cos_pi(x):
+def cos_pi(x: Vector) -> Vector:
     """Return cos(pi x): the cosine of the rounded product pi * x."""
     y = fabs(PI * (x - 2.0 * rint(0.5 * x)))  # at most pi
     return _sine_of_half_turn((0.5 * PI - y) + 0.5 * PI_REST)
 
 
 @njit(**COMPILED)
-def _exponential_of_reduced(r):
+def _exponential_of_reduced(r: Vector) -> Vector:
     """Return exp(r) - 1 for |r| up to ln(2) / 2, off by 4e-18 of exp(r) before rounding."""
     r2 = r * r
     r4 = r2 * r2
@@ -122,7 +124,7 @@ def _exponential_of_reduced(r):
 
 
 @njit(**COMPILED)
-def exp(x):
+def exp(x: Vector) -> Vector:
     """Return the exponential of x, which reaches 0 and infinity where NumPy's does."""
     x = clip(x, -746.0, 710.0)
     k = rint(x * LOG2_E)
@@ -132,7 +134,7 @@ def exp(x):
 
 
 @njit(**COMPILED)
-def tanh(x):
+def tanh(x: Vector) -> Vector:
     """Return the hyperbolic tangent of x, as accurate near 0 as elsewhere."""
     y = -2.0 * fabs(x)
     y = select(y < -44.0, -44.0, y)  # from there on the result is 1
@@ -144,7 +146,7 @@ def tanh(x):
 
 
 @njit(**COMPILED)
-def activate(activation_id, x):
+def activate(activation_id: int, x: Vector) -> Vector:
     """Return the activation of this id, 1 to 11, of x; formulas in `wann.activations`."""
     if activation_id == 1:
         return x
@@ -170,7 +172,9 @@ def activate(activation_id, x):
 
 
 @njit(**COMPILED)
-def activate_three(activation_id, a, b, c):
+def activate_three(
+    activation_id: int, a: Vector, b: Vector, c: Vector
+) -> tuple[Vector, Vector, Vector]:
     """Return the activation of this id of three vectors, worked out side by side.
 
     One vector waits most of the time for its own last result; and each constant is loaded once.

@@ -9,9 +9,12 @@ All tasks share this one kernel, which looks up the task's physics once a chunk.
 at the end are cached by Numba; what they call is compiled into them.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int, Int32, Int64, UInt8
 from numba import njit
 
 from wann.rollout import (
@@ -35,6 +38,8 @@ from wann.rollout.layout import (
 )
 from wann.rollout.vector import (
     WIDTH,
+    Lanes,
+    Vector,
     bits,
     clip,
     load,
@@ -61,22 +66,22 @@ class Rules(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """The (weight, rollout) pairs to play: weights [W], states [R, S], observations [R, I].
+    """The (weight, rollout) pairs to play: every weight with every state and its observation.
 
-    offset, scale: [I]; the network sees (observation - offset) / scale. is_scaled: whether that
-        changes anything.
+    offset, scale: the network sees (observation - offset) / scale. is_scaled: whether that changes
+        anything.
     """
 
-    weights: np.ndarray
-    states: np.ndarray
-    observations: np.ndarray
-    offset: np.ndarray
-    scale: np.ndarray
+    weights: Float64[np.ndarray, "W"]
+    states: Float64[np.ndarray, "R S"]
+    observations: Float64[np.ndarray, "R I"]
+    offset: Float64[np.ndarray, "I"]
+    scale: Float64[np.ndarray, "I"]
     is_scaled: bool
 
 
 @njit(error_model="numpy")
-def _aligned_lanes(num_rows, num_lanes):
+def _aligned_lanes(num_rows: int, num_lanes: int) -> Lanes:
     """Return zeros [num_rows, num_lanes] whose rows start at cache lines; num_lanes % WIDTH = 0."""
     spare = CACHE_LINE // 8
     buffer = np.zeros(num_rows * num_lanes + spare)
@@ -85,7 +90,15 @@ def _aligned_lanes(num_rows, num_lanes):
 
 
 @njit(**COMPILED)
-def _compute_three(lanes, lane, activation_id, node, first, last, positions):
+def _compute_three(
+    lanes: Lanes,
+    lane: int,
+    activation_id: int,
+    node: int,
+    first: np.uint64,
+    last: np.uint64,
+    positions: Int64[np.ndarray, "E"],
+) -> None:
     """Set a node's value for three chunks side by side, which is faster than one by one."""
     a = b = c = splat(0.0)
     for link in range(first, last):
@@ -105,7 +118,15 @@ def _compute_three(lanes, lane, activation_id, node, first, last, positions):
 
 
 @njit(**COMPILED)
-def _compute_one(lanes, lane, activation_id, node, first, last, positions):
+def _compute_one(
+    lanes: Lanes,
+    lane: int,
+    activation_id: int,
+    node: int,
+    first: np.uint64,
+    last: np.uint64,
+    positions: Int64[np.ndarray, "E"],
+) -> None:
     """Set the value of a node for one chunk."""
     total = splat(0.0)
     for link in range(first, last):
@@ -115,7 +136,14 @@ def _compute_one(lanes, lane, activation_id, node, first, last, positions):
 
 
 @njit(**COMPILED)
-def _compute_network(lanes, num_live, num_inputs, offsets, positions, activations):
+def _compute_network(
+    lanes: Lanes,
+    num_live: int,
+    num_inputs: int,
+    offsets: Int32[np.ndarray, "N+1"],
+    positions: Int64[np.ndarray, "E"],
+    activations: UInt8[np.ndarray, "N"],
+) -> None:
     """Set the values of all nodes behind the inputs, for the chunks that hold live lanes.
 
     positions: where in `lanes`, read flat, the value of each link's source begins.
@@ -134,14 +162,14 @@ def _compute_network(lanes, num_live, num_inputs, offsets, positions, activation
 
 
 @njit(**COMPILED)
-def _output(lanes, lane, outputs, index):
+def _output(lanes: Lanes, lane: int, outputs: Int[np.ndarray, "O"], index: int) -> Vector:
     """Return one output of the networks of a chunk; NaN counts as 0."""
     value = load(lanes, VALUES + outputs[index], lane)
     return select(value == value, value, 0.0)  # noqa: PLR0124  # only NaN differs from itself
 
 
 @njit(**COMPILED)
-def _chosen_action(lanes, lane, outputs):
+def _chosen_action(lanes: Lanes, lane: int, outputs: Int[np.ndarray, "O"]) -> Vector:
     """Return the number of the largest output, of equal ones the first."""
     largest = _output(lanes, lane, outputs, 0)
     action = splat(0.0)
@@ -154,7 +182,7 @@ def _chosen_action(lanes, lane, outputs):
 
 
 @njit(**COMPILED)
-def _advance_chunk(lanes, lane, outputs, rules):
+def _advance_chunk(lanes: Lanes, lane: int, outputs: Int[np.ndarray, "O"], rules: Rules) -> int:
     """Return the bits of the lanes of one chunk whose episode ended with this step."""
     if rules.action_rule == task_numbers.ARGMAX:
         action = _chosen_action(lanes, lane, outputs)
@@ -180,13 +208,15 @@ def _advance_chunk(lanes, lane, outputs, rules):
 
 
 @njit(**COMPILED)
-def _live_bits(num_live):
+def _live_bits(num_live: int) -> int:
     """Return the bits of the first `num_live` lanes of a chunk, or of all if there are more."""
     return (1 << min(num_live, WIDTH)) - 1
 
 
 @njit(**COMPILED)
-def _scale_inputs(lanes, lane, offset, scale):
+def _scale_inputs(
+    lanes: Lanes, lane: int, offset: Float64[np.ndarray, "I"], scale: Float64[np.ndarray, "I"]
+) -> None:
     """Turn the observations of a chunk into what the network sees."""
     for index in range(len(offset)):
         seen = (load(lanes, OBSERVATION + index, lane) - offset[index]) / scale[index]
@@ -194,7 +224,7 @@ def _scale_inputs(lanes, lane, offset, scale):
 
 
 @njit(**COMPILED)
-def _start_lane(lanes, lane, job, jobs):
+def _start_lane(lanes: Lanes, lane: int, job: int, jobs: Jobs) -> None:
     """Let a lane begin a pair: pairs are numbered weight by weight, then rollout by rollout."""
     num_rollouts = len(jobs.states)
     rollout = job % num_rollouts
@@ -211,10 +241,17 @@ def _start_lane(lanes, lane, job, jobs):
 
 
 @njit(**COMPILED)
-def _settle(lanes, num_live, next_job, ended, jobs, returns):
+def _settle(
+    lanes: Lanes,
+    num_live: int,
+    next_job: int,
+    ended: Int64[np.ndarray, "chunks"],
+    jobs: Jobs,
+    returns: Float64[np.ndarray, "W*R"],
+) -> tuple[int, int, int]:
     """Return (live lanes, next pair, finished steps) after the ended lanes have been dealt with.
 
-    ended: one int64 of bits a chunk. Goes from the last lane down, so that the lane that moves into
+    ended: the bits of each chunk. Goes from the last lane down, so that the lane that moves into
         a gap is a live one.
     """
     num_jobs = len(jobs.weights) * len(jobs.states)
@@ -236,8 +273,18 @@ def _settle(lanes, num_live, next_job, ended, jobs, returns):
 
 
 @njit(**COMPILED)
-def _rollout_network(lanes, ended, offsets, positions, activations, outputs, rules, jobs, returns):
-    """Return the steps that one network took; returns: float64 [W * R], set pair by pair."""
+def _rollout_network(
+    lanes: Lanes,
+    ended: Int64[np.ndarray, "chunks"],
+    offsets: Int32[np.ndarray, "N+1"],
+    positions: Int64[np.ndarray, "E"],
+    activations: UInt8[np.ndarray, "N"],
+    outputs: Int32[np.ndarray, "O"],
+    rules: Rules,
+    jobs: Jobs,
+    returns: Float64[np.ndarray, "W*R"],
+) -> int:
+    """Return the steps that one network took; returns: set pair by pair."""
     offset, scale, is_scaled = jobs.offset, jobs.scale, jobs.is_scaled
     num_jobs = len(jobs.weights) * len(jobs.states)
     num_live = min(lanes.shape[1], num_jobs)
@@ -265,14 +312,22 @@ def _rollout_network(lanes, ended, offsets, positions, activations, outputs, rul
 
 @njit(**CACHED)
 def rollout_lanes(
-    node_offsets, edge_offsets, offsets, sources, activations, outputs,
-    start, rules, jobs, num_lanes, returns,
-):  # fmt: skip
+    node_offsets: Int64[np.ndarray, "G+1"],
+    edge_offsets: Int64[np.ndarray, "G+1"],
+    offsets: Int32[np.ndarray, "allN+G"],
+    sources: Int32[np.ndarray, "allE"],
+    activations: UInt8[np.ndarray, "allN"],
+    outputs: Int32[np.ndarray, "G O"],
+    start: int,
+    rules: Rules,
+    jobs: Jobs,
+    num_lanes: int,
+    returns: Float64[np.ndarray, "g W*R"],
+) -> int:
     """Return the environment steps taken by the topologies from `start` on.
 
     The arrays before `start` are those of `wann.topology.Topologies`. num_lanes: a multiple of
-        WIDTH. returns: float64 [G, W * R], set to the return of each pair; its G says how many
-        topologies are meant.
+        WIDTH. returns: set to the return of each pair; its g says how many topologies are meant.
     """
     most_nodes = most_links = 0
     for genome in range(start, start + len(returns)):
@@ -303,12 +358,19 @@ def rollout_lanes(
 
 
 @njit(**CACHED)
-def step_lanes(rules, states, outputs, num_steps, observations, rewards, ended):
+def step_lanes(
+    rules: Rules,
+    states: Float64[np.ndarray, "B S"],
+    outputs: Float64[np.ndarray, "B O"],
+    num_steps: Int64[np.ndarray, "B"],
+    observations: Float64[np.ndarray, "B I"],
+    rewards: Float64[np.ndarray, "B"],
+    ended: Bool[np.ndarray, "B"],
+) -> None:
     """Take one step in each of B environments, through the same physics as `rollout_lanes`.
 
-    states: float64 [B, S], replaced by the states after the step. outputs: float64 [B, O], what the
-        networks say. num_steps: int64 [B], steps taken before. observations [B, I], rewards [B] and
-        ended [B] (bool) are set.
+    states: replaced by the states after the step. outputs: what the networks say.
+    num_steps: taken before. observations, rewards and ended are set.
     """
     num_inputs, num_outputs = observations.shape[1], outputs.shape[1]
     lanes = _aligned_lanes(OBSERVATION + num_inputs + num_outputs, WIDTH)
@@ -330,13 +392,21 @@ def step_lanes(rules, states, outputs, num_steps, observations, rewards, ended):
 
 @njit(**CACHED)
 def compute_lanes(
-    node_offsets, edge_offsets, offsets, sources, activations, outputs,
-    genome, weights, inputs, computed,
-):  # fmt: skip
+    node_offsets: Int64[np.ndarray, "G+1"],
+    edge_offsets: Int64[np.ndarray, "G+1"],
+    offsets: Int32[np.ndarray, "allN+G"],
+    sources: Int32[np.ndarray, "allE"],
+    activations: UInt8[np.ndarray, "allN"],
+    outputs: Int32[np.ndarray, "G O"],
+    genome: int,
+    weights: Float64[np.ndarray, "B"],
+    inputs: Float64[np.ndarray, "B I"],
+    computed: Float64[np.ndarray, "B O"],
+) -> None:
     """Compute one network for B inputs, through the same code as `rollout_lanes`.
 
-    genome: its index in the batch. weights: float64 [B], the shared weight of each input.
-    inputs: float64 [B, I]. computed: float64 [B, O], set to the outputs.
+    genome: its index in the batch. weights: the shared weight of each input. computed: set to the
+        outputs.
     """
     first_node, last_node = node_offsets[genome], node_offsets[genome + 1]
     first_link, last_link = edge_offsets[genome], edge_offsets[genome + 1]

@@ -3,11 +3,13 @@
 State, float64: position and speed (per step), in the units of the task. Observed as it is.
 """
 
+from __future__ import annotations
+
 from numba import njit
 
 from wann.rollout.functions import COMPILED, cos
 from wann.rollout.layout import OBSERVATION, STATE
-from wann.rollout.vector import clip, load, round32, select, splat, store
+from wann.rollout.vector import Lanes, Mask, Vector, clip, load, round32, select, splat, store
 
 MIN_POSITION = -1.2  # a wall that stops the car
 MAX_POSITION = 0.6
@@ -19,7 +21,7 @@ GRAVITY = 0.0025  # speed a step
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: 0 pushes to the left, 1 not at all, 2 to the right.

@@ -5,12 +5,14 @@ to the end of the first step and float32 from then on, and NumPy rounds what it 
 float32 scalars to float32 at every operation; both are followed here. Observed as it is.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numba import njit
 
 from wann.rollout.functions import COMPILED, cos
 from wann.rollout.layout import NUM_STEPS, OBSERVATION, STATE
-from wann.rollout.vector import load, round32, select, splat, store
+from wann.rollout.vector import Lanes, Mask, Vector, load, round32, select, splat, store
 
 MIN_POSITION = -1.2  # a wall that stops the car
 MAX_POSITION = 0.6
@@ -25,12 +27,12 @@ POWER_32 = float(np.float32(POWER))
 
 
 @njit(**COMPILED)
-def _rounded_after_first(is_first, x):
+def _rounded_after_first(is_first: Mask, x: Vector) -> Vector:
     return select(is_first, x, round32(x))
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: share of the power, from -1 to 1, float32-valued.

@@ -5,6 +5,8 @@ a step ends with and the next one begins with. NumPy computes with the float32 a
 until the product meets the float64 state; this is followed here.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
@@ -12,7 +14,18 @@ from numba import njit
 
 from wann.rollout.functions import COMPILED, sincos
 from wann.rollout.layout import OBSERVATION, STATE
-from wann.rollout.vector import clip, floor, load, round32, select, square32, store
+from wann.rollout.vector import (
+    Lanes,
+    Mask,
+    Vector,
+    clip,
+    floor,
+    load,
+    round32,
+    select,
+    square32,
+    store,
+)
 
 GRAVITY = 10.0  # m/s^2
 MASS = 1.0  # kg
@@ -28,7 +41,7 @@ TURN = 2.0 * math.pi  # rad
 
 
 @njit(**COMPILED)
-def _from_upright(theta):
+def _from_upright(theta: Vector) -> Vector:
     """Return the angle as numpy's ((theta + pi) % (2 pi)) - pi gives it, from -pi to pi."""
     shifted = theta + math.pi
     rest = shifted - TURN * floor(shifted * (1.0 / TURN))
@@ -37,7 +50,7 @@ def _from_upright(theta):
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: torque (N m), from -2 to 2, float32-valued. No step ends the episode.

@@ -4,9 +4,12 @@ Imported when a policy is made, so that `import wann.rollout.single` loads no Nu
 checked arguments only.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
+from jaxtyping import Float64, Int32, UInt8
 from numba import njit
 
 from wann.activations import (
@@ -24,7 +27,7 @@ from wann.activations import (
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def activate(activation, x):
+def activate(activation: int, x: float) -> float:
     """Return one of the paper's 11 activations of `x`; see `wann.activations`."""
     if activation == LINEAR:
         return x
@@ -50,12 +53,21 @@ def activate(activation, x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def forward_one(offsets, sources, activations, outputs, shared, weights, inputs, values):
-    """Return a new array with the outputs [O] for one vector of inputs.
+def forward_one(
+    offsets: Int32[np.ndarray, "N+1"],
+    sources: Int32[np.ndarray, "E"],
+    activations: UInt8[np.ndarray, "N"],
+    outputs: Int32[np.ndarray, "O"],
+    shared: float,
+    weights: Float64[np.ndarray, "E"],
+    inputs: Float64[np.ndarray, "I"],
+    values: Float64[np.ndarray, "N"],
+) -> Float64[np.ndarray, "O"]:
+    """Return a new array with the outputs for one vector of inputs.
 
     A node is activation(shared * sum of weights[link] * source); one of the two is all ones.
     offsets, sources, activations, outputs: those of a `wann.topology.Topology`.
-    weights: float64 [E]. inputs: float64 [I]. values: float64 [N], overwritten; values[0] is 1.
+    values: overwritten; values[0] is 1.
     """
     num_inputs = len(inputs)
     for index in range(num_inputs):

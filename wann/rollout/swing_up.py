@@ -4,13 +4,15 @@ State, float64: position (m), speed (m/s), angle (rad, 0 is upright), its speed 
 angle's sine and cosine, which a step ends with and the next one begins with.
 """
 
+from __future__ import annotations
+
 import math
 
 from numba import njit
 
 from wann.rollout.functions import COMPILED, cos, sincos
 from wann.rollout.layout import OBSERVATION, STATE
-from wann.rollout.vector import load, round32, store
+from wann.rollout.vector import Lanes, Mask, Vector, load, round32, store
 
 GRAVITY = 9.82  # m/s^2
 CART_MASS = 0.5  # kg
@@ -25,7 +27,7 @@ QUARTER_TURN_PER_TRACK = math.pi / 2.0 / TRACK_LIMIT  # rad/m
 
 
 @njit(**COMPILED)
-def advance(lanes, lane, action):
+def advance(lanes: Lanes, lane: int, action: Vector) -> tuple[Vector, Mask]:
     """Return (reward, ended) of one step of a chunk of lanes; state and observation move on.
 
     action: share of the largest force, from -1 to 1. Positions move with the speeds from before.

@@ -8,17 +8,27 @@ registers than WIDTH works through it in halves or quarters.
 Types: `vector` (WIDTH x float64) and `mask` (WIDTH x bit). In kernels: + - * / and comparisons
 between vectors, or a vector and a number; & | ~ between masks; and the functions of this file.
 An operation treats each lane alone, so a lane's result never depends on its neighbours.
+Annotations in kernels say what a value is there, and Numba ignores them: `Vector` and `Mask` for
+values of the two types, `Lanes` for the array that vectors are loaded from. In an operation, what
+is annotated is the function that Numba calls while it compiles, with types in place of values.
 Numba is imported here: import this file from kernels only.
 """
 
-import operator
-from collections.abc import Callable
-from typing import Any
+from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.base import BaseContext
+from numba.core.datamodel.manager import DataModelManager
+from numba.core.typing.context import BaseContext as TypingContext
+from numba.core.typing.templates import AbstractTemplate, Signature, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 WIDTH = 8  # lanes; one AVX-512 register of float64
@@ -31,6 +41,37 @@ _VECTOR_OF_INT64 = ir.VectorType(_INT64, WIDTH)
 _MASK = ir.VectorType(ir.IntType(1), WIDTH)
 _BITS = ir.IntType(WIDTH)
 _CONTRACT = ("contract",)  # let a * b + c become one fused operation; nothing looser
+
+Lanes: TypeAlias = Float64[np.ndarray, "rows L"]  # C-contiguous; the rows: `wann.rollout.layout`
+Builder: TypeAlias = Any  # llvmlite.ir.IRBuilder, whose decorated methods show no return types
+Operation: TypeAlias = tuple[Signature, Callable[..., ir.Value]]  # its types, and how to emit it
+
+
+class Vector(Protocol):  # noqa: PLW1641  # nothing hashes it
+    """A value of the type `vector` as a kernel sees it, for annotations."""
+
+    def __add__(self, other: Vector | float) -> Vector: ...
+    def __radd__(self, other: float) -> Vector: ...
+    def __sub__(self, other: Vector | float) -> Vector: ...
+    def __rsub__(self, other: float) -> Vector: ...
+    def __mul__(self, other: Vector | float) -> Vector: ...
+    def __rmul__(self, other: float) -> Vector: ...
+    def __truediv__(self, other: Vector | float) -> Vector: ...
+    def __rtruediv__(self, other: float) -> Vector: ...
+    def __neg__(self) -> Vector: ...
+    def __lt__(self, other: Vector | float) -> Mask: ...
+    def __le__(self, other: Vector | float) -> Mask: ...
+    def __gt__(self, other: Vector | float) -> Mask: ...
+    def __ge__(self, other: Vector | float) -> Mask: ...
+    def __eq__(self, other: object) -> Mask: ...  # pyright: ignore[reportIncompatibleMethodOverride]
+
+
+class Mask(Protocol):
+    """A value of the type `mask` as a kernel sees it, for annotations."""
+
+    def __and__(self, other: Mask) -> Mask: ...
+    def __or__(self, other: Mask) -> Mask: ...
+    def __invert__(self) -> Mask: ...
 
 
 class VectorType(types.Type):
@@ -53,13 +94,13 @@ mask = MaskType()
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
+    def __init__(self, dmm: DataModelManager, fe_type: types.Type) -> None:
         super().__init__(dmm, fe_type, _VECTOR)
 
 
 @register_model(MaskType)
 class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm, fe_type):
+    def __init__(self, dmm: DataModelManager, fe_type: types.Type) -> None:
         super().__init__(dmm, fe_type, _MASK)
 
 
@@ -68,11 +109,13 @@ def _operation(codegen: Callable[..., Any]) -> Callable[..., Any]:
     return intrinsic(codegen)
 
 
-def _is_operand(numba_type):
+def _is_operand(numba_type: types.Type) -> bool:
     return numba_type == vector or isinstance(numba_type, types.Float | types.Integer)
 
 
-def _as_vector(context, builder, numba_type, value):
+def _as_vector(
+    context: BaseContext, builder: Builder, numba_type: types.Type, value: ir.Value
+) -> ir.Value:
     """Return the LLVM vector of an operand: itself, or a number repeated in every lane."""
     if numba_type == vector:
         return value
@@ -84,8 +127,16 @@ def _as_vector(context, builder, numba_type, value):
     )
 
 
-def _define_operator(symbol, operands, result, emit):
-    """Give Python's operator `symbol` a meaning for `operands`, "vectors" or "masks"."""
+def _define_operator(
+    symbol: Callable[..., Any],
+    operands: Literal["vectors", "masks"],
+    result: types.Type,
+    emit: Callable[..., ir.Value],
+) -> None:
+    """Give Python's operator `symbol` a meaning for two `operands`.
+
+    emit: called with the builder and both values.
+    """
 
     @infer_global(symbol)  # pyright: ignore[reportOptionalCall]
     class _Template(AbstractTemplate):
@@ -145,28 +196,32 @@ for _symbol, _name in ((operator.and_, "and_"), (operator.or_, "or_")):
 
 @infer_global(operator.neg)  # pyright: ignore[reportOptionalCall]
 class _Negation(AbstractTemplate):
-    def generic(self, args, kws):
+    def generic(self, args: Sequence[types.Type], kws: dict[str, types.Type]) -> Signature | None:
         return signature(vector, vector) if args == (vector,) else None
 
 
 @lower_builtin(operator.neg, vector)
-def _negate(context, builder, sig, args):
+def _negate(
+    context: BaseContext, builder: Builder, sig: Signature, args: Sequence[ir.Value]
+) -> ir.Value:
     return builder.fneg(args[0])
 
 
 @infer_global(operator.invert)  # pyright: ignore[reportOptionalCall]
 class _Inversion(AbstractTemplate):
-    def generic(self, args, kws):
+    def generic(self, args: Sequence[types.Type], kws: dict[str, types.Type]) -> Signature | None:
         return signature(mask, mask) if args == (mask,) else None
 
 
 @lower_builtin(operator.invert, mask)
-def _invert(context, builder, sig, args):
+def _invert(
+    context: BaseContext, builder: Builder, sig: Signature, args: Sequence[ir.Value]
+) -> ir.Value:
     return builder.not_(args[0])
 
 
 @_operation
-def splat(typingctx, number):
+def splat(typingctx: TypingContext, number: types.Type) -> Operation:
     """Return a vector with this number in every lane."""
 
     def codegen(context, builder, sig, args):
@@ -175,7 +230,9 @@ def splat(typingctx, number):
     return vector(number), codegen
 
 
-def _place(context, builder, sig, args):
+def _place(
+    context: BaseContext, builder: Builder, sig: Signature, args: Sequence[ir.Value]
+) -> ir.Value:
     """Return the address of the vector at array[row, lane]."""
     array = context.make_array(sig.args[0])(context, builder, args[0])
     indices = [context.cast(builder, args[k], sig.args[k], types.intp) for k in (1, 2)]
@@ -184,7 +241,7 @@ def _place(context, builder, sig, args):
 
 
 @_operation
-def product(typingctx, a, b):
+def product(typingctx: TypingContext, a: types.Type, b: types.Type) -> Operation:
     """Return a * b rounded, as NumPy rounds it: never fused into a sum that follows."""
 
     def codegen(context, builder, sig, args):
@@ -194,8 +251,10 @@ def product(typingctx, a, b):
 
 
 @_operation
-def load(typingctx, array, row, lane):
-    """Return the vector array[row, lane : lane + WIDTH] of a C-contiguous float64 array."""
+def load(
+    typingctx: TypingContext, array: types.Type, row: types.Type, lane: types.Type
+) -> Operation:
+    """Return the vector array[row, lane : lane + WIDTH] of a `Lanes` array."""
 
     def codegen(context, builder, sig, args):
         value = builder.load(_place(context, builder, sig, args))
@@ -206,8 +265,8 @@ def load(typingctx, array, row, lane):
 
 
 @_operation
-def load_flat(typingctx, array, position):
-    """Return the vector that starts at this position of a C-contiguous float64 array, read flat."""
+def load_flat(typingctx: TypingContext, array: types.Type, position: types.Type) -> Operation:
+    """Return the vector that starts at this position of a `Lanes` array, read flat."""
 
     def codegen(context, builder, sig, args):
         array = context.make_array(sig.args[0])(context, builder, args[0])
@@ -221,7 +280,13 @@ def load_flat(typingctx, array, position):
 
 
 @_operation
-def store(typingctx, array, row, lane, value):
+def store(
+    typingctx: TypingContext,
+    array: types.Type,
+    row: types.Type,
+    lane: types.Type,
+    value: types.Type,
+) -> Operation:
     """Set array[row, lane : lane + WIDTH] to a vector, or to one number."""
 
     def codegen(context, builder, sig, args):
@@ -235,7 +300,7 @@ def store(typingctx, array, row, lane, value):
 
 
 @_operation
-def select(typingctx, chosen, a, b):
+def select(typingctx: TypingContext, chosen: types.Type, a: types.Type, b: types.Type) -> Operation:
     """Return, lane by lane, a where the mask `chosen` is set and b elsewhere."""
 
     def codegen(context, builder, sig, args):
@@ -246,11 +311,11 @@ def select(typingctx, chosen, a, b):
     return vector(chosen, a, b), codegen
 
 
-def _unary(name):
+def _unary(name: str) -> Callable[..., Any]:
     """Return the LLVM operation `name` as a function of one vector."""
 
     @_operation
-    def operation(typingctx, x):
+    def operation(typingctx: TypingContext, x: types.Type) -> Operation:
         def codegen(context, builder, sig, args):
             function_type = ir.FunctionType(_VECTOR, [_VECTOR])
             function = cgutils.get_or_insert_function(
@@ -269,7 +334,7 @@ fabs = _unary("fabs")
 
 
 @_operation
-def copysign(typingctx, x, sign):
+def copysign(typingctx: TypingContext, x: types.Type, sign: types.Type) -> Operation:
     """Return x with the signs of the vector `sign`."""
 
     def codegen(context, builder, sig, args):
@@ -283,7 +348,7 @@ def copysign(typingctx, x, sign):
 
 
 @_operation
-def round32(typingctx, x):
+def round32(typingctx: TypingContext, x: types.Type) -> Operation:
     """Return x rounded to float32, as a vector of float64."""
 
     def codegen(context, builder, sig, args):
@@ -293,7 +358,7 @@ def round32(typingctx, x):
 
 
 @_operation
-def square32(typingctx, x):
+def square32(typingctx: TypingContext, x: types.Type) -> Operation:
     """Return the squares that C's powf gives for the float32 values x, as NumPy's scalar x**2 does.
 
     Once in some thousand values powf rounds to the other neighbour than x * x does.
@@ -318,7 +383,7 @@ def square32(typingctx, x):
 
 
 @_operation
-def pow2(typingctx, k):
+def pow2(typingctx: TypingContext, k: types.Type) -> Operation:
     """Return 2^k for whole k from -1022 to 1023."""
 
     def codegen(context, builder, sig, args):
@@ -333,7 +398,7 @@ def pow2(typingctx, k):
 
 
 @_operation
-def bits(typingctx, chosen):
+def bits(typingctx: TypingContext, chosen: types.Type) -> Operation:
     """Return a mask as an int64 whose bit k is lane k; 0 when no lane is set."""
 
     def codegen(context, builder, sig, args):
@@ -343,7 +408,7 @@ def bits(typingctx, chosen):
 
 
 @njit(error_model="numpy", forceinline=True)
-def clip(x, low, high):
+def clip(x: Vector, low: Vector | float, high: Vector | float) -> Vector:
     """Return x limited to [low, high]; NaN stays NaN, as in numpy.clip."""
     x = select(x < low, low, x)
     return select(x > high, high, x)

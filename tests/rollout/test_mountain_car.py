@@ -1,0 +1,25 @@
+"""Tests of wann.rollout.mountain_car: step for step what Gymnasium's own environment computes."""
+
+import pytest
+from physics import assert_most_returns_agree, assert_steps_agree, assert_steps_agree_at
+
+from wann.rollout.compiled import compiled_task
+
+TASK = compiled_task("MountainCar-v0")
+
+
+def test_every_step_of_20_episodes_is_gymnasiums():
+    assert_steps_agree(TASK, num_episodes=20, max_steps=120)
+
+
+@pytest.mark.slow
+def test_every_step_of_1000_episodes_is_gymnasiums():
+    assert_steps_agree(TASK, num_episodes=1000, max_steps=TASK.max_steps)
+
+
+def test_a_step_at_the_wall_and_at_full_speed_is_gymnasiums():
+    assert_steps_agree_at(TASK, [1.19, 0.07])
+
+
+def test_most_free_running_episodes_give_gymnasiums_return():
+    assert_most_returns_agree(TASK)
