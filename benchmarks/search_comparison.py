@@ -1,11 +1,11 @@
 """Compare settings of the search on one task: several seeds, the same budget of environment steps.
 
     python benchmarks/search_comparison.py --task wann/SwingUp-v0 --seeds 5 --steps 3e9 \
-        --processes 2 --out results/swing-up-settings [--only NAME ...]
+        --population 960 --processes 2 --out results/swing-up-settings [--only NAME ...]
 
-Each setting is the task's default with the changes named in SETTINGS. The score of a run is the
-highest held-out mean return, over all six weights, of a network with at most --connections links.
-Writes table.md, runs.csv (a row a run), curves.csv and curves.svg.
+Each setting is the task's default, but for --population, with the changes named in SETTINGS. The
+score of a run is the highest held-out mean return, over all six weights, of a network with at most
+--connections links. Writes table.md, runs.csv (a row a run), curves.csv and curves.svg.
 """
 
 from __future__ import annotations
@@ -23,40 +23,29 @@ from typing import Any
 
 import numpy as np
 
+PAPER: dict[str, Any] = {"preset": "gaier2019"}
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "paper's operators (gaier2019)": {"preset": "gaier2019"},
-    "population 192": {"population": 192},
-    "population 2880": {"population": 2880},
-    "rank by size in half the generations": {"pareto_probability": 0.5},
-    "rank by size always": {"pareto_probability": 1.0},
-    "tournament of 3": {"tournament": 3},
-    "tournament of 32": {"tournament": 32},
+    "paper (gaier2019), its population": PAPER,
+    "paper's operators, default population": PAPER | {"population": None},
+    "paper's tournament of 8": {"tournament": 8},
+    "paper's ranking, by size in 8 of 10": {"pareto_probability": 0.8},
+    "paper's 3 episodes": {"episodes": 3},
+    "no limit of connections": {"max_connections": 0},
     "with removals": {
+        "insert_node": 0.25,
+        "add_connection": 0.20,
+        "enable_connection": 0.05,
+        "change_activation": 0.35,
         "remove_connection": 0.10,
         "remove_node": 0.05,
-        "change_activation": 0.35,
-        "insert_node": 0.25,
-        "add_connection": 0.20,
-        "enable_connection": 0.05,
     },
-    "without removals": {
-        "remove_connection": 0.0,
-        "remove_node": 0.0,
-        "change_activation": 0.50,
-        "insert_node": 0.25,
-        "add_connection": 0.20,
-        "enable_connection": 0.05,
-    },
-    "more links than activations": {
+    "more new links, fewer new activations": {
         "insert_node": 0.25,
         "add_connection": 0.40,
         "enable_connection": 0.05,
         "change_activation": 0.30,
-        "remove_connection": 0.0,
-        "remove_node": 0.0,
     },
-    "six episodes a weight": {"episodes": 6},
     "fresh weights each generation": {"weights": "uniform:-2:2:6"},
 }
 NUM_POINTS = 60  # of a curve
@@ -71,6 +60,7 @@ class Job:
     seed: int
     steps: float
     connections: int
+    population: int
 
 
 def play(job: Job) -> dict[str, Any]:
@@ -87,6 +77,8 @@ def play(job: Job) -> dict[str, Any]:
     if preset:
         layers += [(preset, preset_named(preset)), (preset, task.card.presets.get(preset, {}))]
     own = {"task": job.task, "seed": job.seed, "generations": 10_000_000}
+    if not preset or "population" in changes:  # else the preset's own
+        own["population"] = changes.pop("population", None) or job.population
     config = search_config([*layers, (job.setting, changes), ("here", own)])
     used, started = 0.0, time.perf_counter()
     curve = np.full(NUM_POINTS, np.nan)
@@ -171,12 +163,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=float, default=3e9)
     parser.add_argument("--connections", type=int, default=52)
+    parser.add_argument("--population", type=int, default=960)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--only", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     jobs = [
-        Job(setting, asked.task, seed, asked.steps, asked.connections)
+        Job(setting, asked.task, seed, asked.steps, asked.connections, asked.population)
         for setting in asked.only
         for seed in range(1, asked.seeds + 1)
     ]
