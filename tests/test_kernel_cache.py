@@ -135,19 +135,16 @@ def test_an_edit_of_other_files_does_not_change_the_digest(tmp_path):
     assert kernel_digest(copy) == kernel_digest(PACKAGE)
 
 
-def test_it_is_quick_and_loads_no_numba(fresh):
+def test_it_loads_no_numba(fresh):
     program = (
-        "import sys, time; from wann.kernel_cache import use_kernel_cache;"
-        "start = time.perf_counter();"
-        "use_kernel_cache(); print(time.perf_counter() - start, 'numba' in sys.modules)"
+        "import sys; from wann.kernel_cache import use_kernel_cache;"
+        "use_kernel_cache(); print('numba' in sys.modules)"
     )
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    seconds, has_numba = done.stdout.split()
-    assert float(seconds) < 0.1  # about 0.005 on an idle machine
-    assert has_numba == "False"
+    assert done.stdout.strip() == "False"
 
 
 def test_a_second_process_finds_the_compiled_kernel(run_small_kernel):

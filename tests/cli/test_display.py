@@ -95,14 +95,6 @@ def test_colours_are_left_out_where_the_user_wants_none(
     assert "\x1b[3" not in text.getvalue()
 
 
-def test_a_generation_costs_next_to_nothing(coordinator: Coordinator) -> None:
-    console, _ = console_on(True)
-    with display_for(console, "task", False, Limits()) as shown:
-        started = time.perf_counter()
-        run(shown, coordinator, range(2_000))
-        assert time.perf_counter() - started < 2_000 * 50e-6
-
-
 @pytest.mark.parametrize(
     ("limits", "is_last"),
     [

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from wann.cli import main
 from wann.tasks import EnvironmentFault, MissingDependency
 
 HEAVY = ("numba", "torch", "ray", "pandas", "gymnasium", "scipy", "networkx", "matplotlib")
-HELP_LIMIT = 0.5  # s
 LOADED = f"import json, sys; print(json.dumps([name for name in {HEAVY} if name in sys.modules]))"
 
 
@@ -35,17 +33,10 @@ def test_importing_wann_loads_nothing_heavy() -> None:
     assert json.loads(in_python(f"import wann; {LOADED}").stdout) == []
 
 
-def test_help_is_quick_and_loads_nothing_heavy() -> None:
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        done = in_python(
-            f"from wann.cli.main import search; search(['--help']); {LOADED}",
-        )
-        times.append(time.perf_counter() - started)
-        assert json.loads(done.stdout.splitlines()[-1]) == []
-        assert "--population" in done.stdout
-    assert min(times) < HELP_LIMIT
+def test_help_loads_nothing_heavy() -> None:
+    done = in_python(f"from wann.cli.main import search; search(['--help']); {LOADED}")
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert "--population" in done.stdout
 
 
 def test_a_mistyped_option_is_told_before_anything_heavy_is_loaded() -> None:
