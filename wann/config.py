@@ -106,7 +106,7 @@ class SearchConfig:
     """Generations to run"""
     population: int = 192
     """Genomes in a generation"""
-    episodes: int = 4
+    episodes: int = 3
     """Episodes for each shared weight in a generation"""
     weights: str = ",".join(f"{each:g}" for each in SHARED_WEIGHTS)
     """Shared weights, or uniform:LOW:HIGH:COUNT, or normal:MEAN:DEVIATION:COUNT"""
