@@ -224,3 +224,13 @@ def test_hundreds_of_mutated_checkpoints_are_read_or_refused_in_one_line(saved, 
 def test_ten_thousand_mutated_checkpoints_are_read_or_refused_in_one_line(saved, tmp_path):
     path = tmp_path / "mutated"
     assert count_refusals(load_checkpoint, mutations([saved], 10_000, 6), path) > 7000
+
+
+def test_an_activation_that_has_another_number_now_is_refused(tmp_path, monkeypatch):
+    from wann import checkpoint as module
+
+    monkeypatch.setattr(module, "_registered", lambda: {"tanh": 200})
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(Checkpoint(searched(1).state, "abc", 1, 1.0), path)
+    with pytest.raises(ValueError, match="it has 'tanh' as activation 200, which is 5 now"):
+        load_checkpoint(path)

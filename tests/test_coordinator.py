@@ -251,7 +251,9 @@ def test_a_report_says_what_happened():
 
 def test_without_an_evaluator_the_archive_keeps_the_scores_it_was_told():
     search = Coordinator(CONFIG, 3, 2)
-    returns = np.arange(2.0 * len(search.ask())).reshape(-1, 2, 1)
+    returns = np.arange(6.0 * len(search.ask())).reshape(-1, 6, 1)
+    with pytest.raises(ValueError, match="scored under 6 weights, but they were under 2"):
+        search.tell(Scores(returns[:, :2]))
     search.tell(Scores(returns))
     best = max(search.archive.entries, key=lambda each: each.mean)
     np.testing.assert_array_equal(best.returns, returns[-1])

@@ -80,6 +80,7 @@ def test_a_run_killed_twice_at_any_moment_ends_with_the_same_bytes_and_metrics(
     kill(tmp_path, moment, count)
     kill(tmp_path, "before-rename", 2)
     execute(tmp_path)
+    assert not list(tmp_path.rglob("*.wann-tmp"))
     assert final_bytes(tmp_path) == final_bytes(uninterrupted)
     ours, theirs = (
         load_metrics(find_run(CONFIG_NAME, folder)) for folder in (tmp_path, uninterrupted)
@@ -173,14 +174,76 @@ def test_a_target_ends_the_search_when_the_held_out_mean_reaches_it(tmp_path: Pa
     assert not execute(tmp_path / "missed", target=501.0).reached
 
 
-def test_the_printed_score_is_of_episodes_that_selection_never_saw(tmp_path: Path) -> None:
-    from wann.seeding import Purpose, episode_seeds
+def test_the_printed_score_is_of_episodes_that_selection_never_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wann import records
+    from wann.evaluation import LocalEvaluator
 
-    test = set(episode_seeds(CONFIG.seed, Purpose.TEST, 0, 100).tolist())
-    used = set(episode_seeds(CONFIG.seed, Purpose.VALIDATION, 0, 100).tolist())
-    for generation in range(200):
-        used |= set(episode_seeds(CONFIG.seed, Purpose.TRAIN, generation, 5).tolist())
-    assert not test & used
+    seen: set[int] = set()
+    scored: list[int] = []
+    evaluate, play = LocalEvaluator.evaluate, records.rollout_episodes
+
+    def selecting(self: LocalEvaluator, topologies: Any, weights: Any, seeds: Any) -> Any:
+        seen.update(seeds.tolist())
+        return evaluate(self, topologies, weights, seeds)
+
+    def scoring(task: Any, topologies: Any, weights: Any, seeds: Any) -> Any:
+        scored.extend(seeds.tolist())
+        return play(task, topologies, weights, seeds)
+
+    monkeypatch.setattr(LocalEvaluator, "evaluate", selecting)
+    monkeypatch.setattr(records, "rollout_episodes", scoring)
+    execute(tmp_path)
+    assert len(scored) == CONFIG.test_episodes
+    assert len(seen) >= CONFIG.generations * CONFIG.episodes
+    assert not seen & set(scored)
+
+
+def test_an_interrupted_row_is_neither_lost_nor_written_twice(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wann.records import MetricsFile
+
+    append = MetricsFile.append
+
+    def interrupted(self: MetricsFile, report: GenerationReport, seconds: float) -> None:
+        if report.generation == 3:
+            raise KeyboardInterrupt
+        append(self, report, seconds)
+
+    monkeypatch.setattr(MetricsFile, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        execute(tmp_path)
+    monkeypatch.undo()
+    outcome = execute(tmp_path)
+    metrics = load_metrics(find_run(CONFIG_NAME, tmp_path))
+    assert metrics["generation"] == list(range(CONFIG.generations))
+    assert sum(metrics["num_steps"]) == outcome.num_steps
+    assert final_bytes(tmp_path) == final_bytes(uninterrupted)
+
+
+def test_an_unfinished_run_cannot_be_made_shorter(tmp_path: Path) -> None:
+    execute(tmp_path, callbacks=[lambda search, report: report.generation == 5])
+    spec = killed_run.spec()
+    shorter = dataclasses.replace(spec, config=spec.config.replace(generations=2))
+    with pytest.raises(ValueError, match="has 6 generations already"):
+        execute(tmp_path, shorter)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_cartpole_is_solved_for_every_weight_by_at_most_ten_connections(
+    tmp_path: Path, seed: int
+) -> None:
+    from wann.config import search_config
+
+    card = load_task("CartPole-v1").card
+    own = {"task": "CartPole-v1", "seed": seed}
+    config = search_config([("the card", card.search), ("here", own)])
+    champion = execute(tmp_path, RunSpec(config, card)).champion
+    assert min(champion.scores["test"]["mean_by_weight"]) >= 475
+    assert champion.topology.num_connections <= 10
 
 
 def test_the_champion_file_holds_its_scores_and_nothing_of_the_machine(

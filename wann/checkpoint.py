@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from wann.activations import PAPER_ACTIVATIONS, activation_named, activation_names
 from wann.archive import Archive, Entry
 from wann.coordinator import SearchState
 from wann.files import write_atomically
@@ -73,9 +75,26 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "num_outputs": str(genomes.num_outputs),
         "num_steps": str(checkpoint.num_steps),
         "seconds": repr(checkpoint.seconds),
+        "activations": json.dumps(_registered()),
     }
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def _registered() -> dict[str, int]:
+    """Return the ids of the activations that are not the paper's, by name."""
+    names = activation_names()[len(PAPER_ACTIVATIONS) :]
+    return {name: activation_named(name).id for name in names}
+
+
+def _check_registered(stored: dict[str, int]) -> None:
+    """Raise ValueError where a registered activation of a checkpoint has another id now."""
+    for name, number in stored.items():
+        if activation_named(name).id != number:
+            raise ValueError(
+                f"it has {name!r} as activation {number}, which is {activation_named(name).id} "
+                "now; register activations in the same order"
+            )
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -111,6 +130,7 @@ def _read(path: Path) -> Checkpoint:
         raise ValueError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
     if metadata["version"] != VERSION:
         raise ValueError(f"its version is {metadata['version']!r}, but this reads {VERSION!r}")
+    _check_registered(dict(json.loads(metadata["activations"])))
     num_inputs, num_outputs = int(metadata["num_inputs"]), int(metadata["num_outputs"])
     flat = {name: _typed(arrays, f"genomes.{name}", kind) for name, kind in _GENOME_ARRAYS.items()}
     genomes = Genomes(num_inputs, num_outputs, **flat).check()

@@ -256,6 +256,8 @@ PAPER_OPERATORS: dict[str, Any] = {
     "cull_ratio": 0.2,
     "elite_ratio": 0.2,
     "pareto_probability": 0.8,
+    "initial_enable": 0.5,
+    "activations": CONTROL_ACTIVATIONS,
     "output_links": False,
     "max_connections": 0,
     "weights": ",".join(f"{each:g}" for each in SHARED_WEIGHTS),

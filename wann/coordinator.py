@@ -161,6 +161,11 @@ class Coordinator:
                 f"{len(asked.topologies)} networks were asked for, "
                 f"but {len(scores.returns)} were scored"
             )
+        if scores.returns.shape[1] != len(self.weights):
+            raise ValueError(
+                f"networks must be scored under {len(self.weights)} weights, "
+                f"but they were under {scores.returns.shape[1]}"
+            )
         archive, num_steps = self._archived(asked.topologies, scores)
         rng = generator(self.config.seed, Purpose.REPRODUCTION, self.generation + 1)
         order = self._order(asked, scores)

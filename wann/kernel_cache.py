@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-KERNEL_SOURCES = ("*_kernels.py", "rollout/*.py")  # inside the package
+# Inside the package: the kernels, and the files whose constants are frozen into them.
+KERNEL_SOURCES = ("*_kernels.py", "rollout/*.py", "activations.py", "mutation.py")
 VARIABLE = "NUMBA_CACHE_DIR"
 PREFIX = "kernels-"
 SPACE_NEEDED = 32 * 2**20  # bytes; all kernels take about 2

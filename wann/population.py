@@ -1,4 +1,4 @@
-"""Populations: the genomes of a generation, and their file."""
+"""Populations: the genomes of a generation."""
 
 from __future__ import annotations
 

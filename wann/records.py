@@ -34,7 +34,8 @@ class MetricsFile:
         """Keep the rows of the generations before `generation`, and cut what comes after them."""
         self.path = path
         lines = path.read_text().splitlines()[1:] if path.exists() else []
-        kept = [line for line in lines[:generation] if line.split(",")[0].isdigit()]
+        whole = [line for line in lines if line.count(",") == len(METRICS_COLUMNS) - 1]
+        kept = [line for line in whole if int(line.split(",")[0]) < generation]
         text = "".join(f"{line}\n" for line in (",".join(METRICS_COLUMNS), *kept))
         write_atomically(path, text)
 

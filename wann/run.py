@@ -78,12 +78,14 @@ class Run:
         self.paths.create()
         with self.paths.held():
             sweep_temporary(self.paths.folder)
+            sweep_temporary(self.paths.checkpoint.parent, self.paths.checkpoint.name)
             saved = self._load()
             if (
                 saved is not None
                 and finished_generations(self.paths) >= self.spec.config.generations
             ):
                 return self._outcome(saved, saved.state.population.generation, target)
+            _check_length(saved, self.spec)
             describe(self.spec, self.task, self.paths, self.command)
             with LocalEvaluator(self.task, self.workers) as evaluator:
                 return self._search(evaluator, saved, tuple(callbacks), time_limit, target)
@@ -157,9 +159,8 @@ class Keeper:
     ) -> None:
         """Take over from a checkpoint, or start afresh; rows that come after it are cut."""
         self.paths = paths
-        self.coordinator = coordinator
         self.digest = digest
-        self.num_steps = saved.num_steps if saved else 0
+        self._recorded = coordinator.state, saved.num_steps if saved else 0
         self._earlier_seconds = saved.seconds if saved else 0.0
         self._started = self._saved_at = time.monotonic()
         self._cost = 0.0  # seconds that the last checkpoint took
@@ -167,14 +168,15 @@ class Keeper:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The search as it is now."""
+        """The search after the last generation whose row is written."""
+        state, num_steps = self._recorded
         seconds = self._earlier_seconds + time.monotonic() - self._started
-        return Checkpoint(self.coordinator.state, self.digest, self.num_steps, seconds)
+        return Checkpoint(state, self.digest, num_steps, seconds)
 
     def record(self, coordinator: Coordinator, report: GenerationReport) -> None:
         """Write the generation's row, and a checkpoint where one is due."""
-        self.num_steps += report.num_steps
         self._metrics.append(report, self.checkpoint.seconds)
+        self._recorded = coordinator.state, self._recorded[1] + report.num_steps
         waited = time.monotonic() - self._saved_at
         if waited > max(CHECKPOINT_INTERVAL, self._cost / CHECKPOINT_SHARE):
             self.save()
@@ -185,6 +187,15 @@ class Keeper:
         save_checkpoint(self.checkpoint, self.paths.checkpoint)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - started
+
+
+def _check_length(saved: Checkpoint | None, spec: RunSpec) -> None:
+    done = saved.state.population.generation if saved else 0
+    if done > spec.config.generations:
+        raise ValueError(
+            f"run {spec.name} has {done} generations already, so --generations must be at least "
+            f"that, but {spec.config.generations} was given"
+        )
 
 
 def _check_start(start: Network, task: ControlTask) -> None:
