@@ -234,3 +234,10 @@ def test_an_activation_that_has_another_number_now_is_refused(tmp_path, monkeypa
     save_checkpoint(Checkpoint(searched(1).state, "abc", 1, 1.0), path)
     with pytest.raises(ValueError, match="it has 'tanh' as activation 200, which is 5 now"):
         load_checkpoint(path)
+
+
+def test_a_changed_bit_that_breaks_no_invariant_is_noticed(saved, tmp_path):
+    arrays, _ = taken_apart(saved)
+    returns = arrays["archive.returns"].copy()
+    returns.flat[0] += 1.0
+    assert "checksum differs" in refusal(changed(saved, {"archive.returns": returns}), tmp_path)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
+import gymnasium
 import pytest
+from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 from networks import random_network
 
 from wann.config import SearchConfig
+from wann.run import Run
 from wann.run_files import RunFolder, RunSpec, describe, find_run, read_meta, read_spec
 from wann.tasks import Card, load_task
 
@@ -106,3 +110,19 @@ def test_what_made_a_run_is_kept_and_a_damaged_record_of_it_is_nothing(tmp_path:
         assert read_meta(paths) == {}
     paths.file("meta.json").unlink()
     assert read_meta(paths) == {}
+
+
+class OwnCartPole(CartPoleEnv):
+    """An environment that is registered by its class, as users do."""
+
+
+def test_an_environment_registered_by_its_class_can_be_run(tmp_path):
+    gymnasium.register("OwnCartPole-v0", entry_point=OwnCartPole, max_episode_steps=20)
+    card = load_task("OwnCartPole-v0").card
+    config = SearchConfig(
+        task="OwnCartPole-v0", generations=1, population=4, episodes=1, validation_episodes=2,
+        test_episodes=2,
+    )  # fmt: skip
+    outcome = Run(RunSpec(config, card), tmp_path).execute()
+    meta = json.loads((outcome.folder / "meta.json").read_text())
+    assert meta["environment"]["entry_point"].endswith(":OwnCartPole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,17 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "activations": json.dumps(_registered()),
     }
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    metadata["checksum"] = _checksum(contiguous)
     write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> str:
+    """Return the SHA-256 of all arrays, in order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
 
 
 def _registered() -> dict[str, int]:
@@ -141,6 +152,8 @@ def _read(path: Path) -> Checkpoint:
     state = SearchState(
         Population(genomes, generation), _read_archive(arrays, num_inputs, num_outputs)
     )
+    if metadata["checksum"] != _checksum(arrays):
+        raise ValueError("its arrays are not those that were written (the checksum differs)")
     return Checkpoint(state, metadata["digest"], num_steps, seconds)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gymnasium.envs.registration import EnvSpec
+
 from wann.checks import unknown
 from wann.config import SearchConfig, check_keys, search_config
 from wann.files import write_atomically
@@ -119,7 +121,7 @@ def describe(
         "name": spec.name,
         "command": list(command),
         "finished_generations": finished,
-        "environment": json.loads(task.spec.to_json()),
+        "environment": _environment(task.spec),
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
         "python": platform.python_version(),
         "machine": {
@@ -129,6 +131,16 @@ def describe(
         },
     }
     write_atomically(paths.file("meta.json"), json.dumps(meta, indent=2) + "\n")
+
+
+def _environment(spec: EnvSpec) -> dict[str, Any]:
+    """Return the resolved environment as plain data; of what Gymnasium cannot write, its name."""
+    try:
+        return json.loads(spec.to_json())
+    except (ValueError, TypeError):
+        entry = spec.entry_point
+        place = f"{getattr(entry, '__module__', '')}:{getattr(entry, '__qualname__', entry)}"
+        return {"id": spec.id, "entry_point": place}
 
 
 def _version(package: str) -> str:

@@ -36,6 +36,7 @@ class Terminated(KeyboardInterrupt):
 def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit code of `wann COMMAND ...`, by default of the process's command line."""
     if argv is None:
+        _find_modules_here()
         return _unless_stopped(main(sys.argv[1:]))
     arguments = list(argv)
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -49,8 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def search(argv: Sequence[str] | None = None) -> int:
     """Return the exit code of `wann-search ...`, by default of the process's command line."""
     if argv is None:
+        _find_modules_here()
         return _unless_stopped(search(sys.argv[1:]))
     return _guarded(_command("search"), list(argv), "wann-search")
+
+
+def _find_modules_here() -> None:
+    """Let `--task module:Id-v0` find a module of the working folder, as `python -m wann` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _unless_stopped(code: int) -> int:

@@ -182,6 +182,11 @@ def _resumed(typed: Mapping[str, Any], options: RunOptions) -> Plan:
             f"--generations can only be raised: run {paths.name} is to have "
             f"{spec.config.generations}, but {generations} was given"
         )
+    if not paths.checkpoint.exists():
+        raise ValueError(
+            f"run {paths.name} cannot go on: its checkpoint {paths.checkpoint} is missing; the "
+            "command that began it starts over"
+        )
     longer = spec.config.replace(generations=generations)
     return Plan((replace(spec, config=longer),), paths.root, options)
 

@@ -41,7 +41,7 @@ def play(task: ControlTask, env: Env, policy: Policy, seed: int) -> Episode:
     return_ = 0.0
     try:
         observation, _ = env.reset(seed=seed)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _fault(task, seed, 0, f"reset raised {describe(error)}") from error
     inputs = _inputs(task, seed, 0, observation)
     for step in range(1, task.max_steps + 1):
@@ -49,7 +49,7 @@ def play(task: ControlTask, env: Env, policy: Policy, seed: int) -> Episode:
         try:
             observation, reward, terminated, truncated, _ = env.step(action)
             ended = bool(terminated or truncated)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _fault(task, seed, step, f"step raised {describe(error)}") from error
         return_ += _finite(task, seed, step, reward)
         inputs = _inputs(task, seed, step, observation)
@@ -62,7 +62,7 @@ def _inputs(task: ControlTask, seed: int, step: int, observation: Any) -> Float6
     """Return the network's inputs for an observation that has the right shape and no NaN."""
     try:
         inputs = task.observe(observation)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _fault(task, seed, step, f"of the observation, {describe(error)}") from error
     if np.isnan(inputs).any():
         index = int(np.isnan(inputs).argmax())
