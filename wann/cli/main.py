@@ -9,6 +9,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
@@ -57,8 +58,9 @@ def search(argv: Sequence[str] | None = None) -> int:
 
 def _find_modules_here() -> None:
     """Let `--task module:Id-v0` find a module of the working folder, as `python -m wann` does."""
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _unless_stopped(code: int) -> int:
