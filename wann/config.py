@@ -19,6 +19,7 @@ from wann.checks import nearest, number_in, unknown, whole_number_in
 SHARED_WEIGHTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # Gaier & Ha 2019, section 3.1
 MAX_POPULATION = 100_000
 MAX_EPISODES = 10_000
+MAX_WORKERS = 1_024
 MAX_WEIGHTS = 1000
 CONTROL_ACTIVATIONS = (
     "linear", "step", "sin", "gaussian", "tanh", "sigmoid", "inverse", "abs", "relu", "cos",

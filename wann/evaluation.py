@@ -11,6 +11,7 @@ from jaxtyping import Float64, Int64
 
 from wann.activations import is_compiled
 from wann.checks import whole_number_in
+from wann.config import MAX_WORKERS
 from wann.rollout.compiled import rollout
 from wann.rollout.episodes import kernel_of, rollout_episodes, starts
 from wann.scores import Scores
@@ -18,7 +19,6 @@ from wann.tasks.control import ControlTask
 from wann.topology import Topologies
 
 CHUNKS_A_WORKER = 8  # small enough that no worker waits long for the last one
-MAX_WORKERS = 4096
 
 
 class Evaluator(Protocol):

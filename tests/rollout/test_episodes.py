@@ -87,6 +87,14 @@ def test_an_episodes_return_is_the_sum_of_its_rewards(counting: str) -> None:
     assert played(load_task(counting)) == Episode(return_=15.0, num_steps=5)
 
 
+def test_rewards_whose_sum_overflows_are_a_fault_of_the_environment(
+    counting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "reward", lambda self: 1e308)
+    with pytest.raises(EnvironmentFault, match="step 2: the sum of the rewards is too large"):
+        played(load_task(counting))
+
+
 FAULTS = {
     "raises": "step raised RuntimeError: the simulator has crashed",
     "four values": "step raised ValueError: not enough values to unpack",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wann.checks import number_in, whole_number_in
 from wann.cli.parsing import parse_typed
-from wann.config import SearchConfig, check_keys, preset_named, search_config
+from wann.config import MAX_WORKERS, SearchConfig, check_keys, preset_named, search_config
 from wann.files import read_bounded
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_SEEDS = 1_000
-MAX_WORKERS = 1_024
 FIRST_OPTIONS = (
     "task", "seed", "generations", "population", "episodes", "weights", "validation_episodes",
     "test_episodes",

@@ -52,6 +52,8 @@ def play(task: ControlTask, env: Env, policy: Policy, seed: int) -> Episode:
         except (Exception, SystemExit) as error:
             raise _fault(task, seed, step, f"step raised {describe(error)}") from error
         return_ += _finite(task, seed, step, reward)
+        if math.isinf(return_):
+            raise _fault(task, seed, step, "the sum of the rewards is too large for a number")
         inputs = _inputs(task, seed, step, observation)
         if ended:
             return Episode(return_, step)
