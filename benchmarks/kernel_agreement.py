@@ -5,7 +5,7 @@
 Step by step: from every state that episodes visit in Gymnasium, one kernel step against one
 Gymnasium step. Running free: the same episodes from the same seeds, played by both to the end.
 Networks are random: mutants of minimal starts, another one each episode, each with one of the
-six shared weights.
+six shared weights. Exits with 1 where a task agrees less than it should.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from wann.topology import Topologies, compile_all
 NETWORKS = 200
 GENERATIONS = 40  # of mutation without selection
 ROW_BATCH = 4096
+LARGEST_DIFFERENCE = 1e-12  # of one step, in units of max(1, |value|)
+FEWEST_EQUAL = 0.98  # share of free-running episodes; chaotic motion multiplies rounding
+MOST_STANDARD_ERRORS = 3.0  # between the mean returns
 
 
 @dataclass
@@ -118,8 +121,28 @@ def compare_runs(
     return float(same.mean()), float(difference.mean()), float(spread)
 
 
-def main() -> None:
-    """Compare all tasks and print the table."""
+def broken_bounds(seen: StepAgreement, same: float, errors: float) -> list[str]:
+    """Return what a task's agreement lacks; nothing where it is as close as it should be."""
+    found = [
+        f"{name} differs by {value:.1e}, more than {LARGEST_DIFFERENCE:.0e}"
+        for name, value in (
+            ("state", seen.state),
+            ("reward", seen.reward),
+            ("observation", seen.observation),
+        )
+        if not value <= LARGEST_DIFFERENCE
+    ]
+    if seen.other_ends:
+        found.append(f"{seen.other_ends} steps end otherwise")
+    if not same >= FEWEST_EQUAL:
+        found.append(f"{same:.1%} of the free episodes are equal, fewer than {FEWEST_EQUAL:.0%}")
+    if not errors <= MOST_STANDARD_ERRORS:
+        found.append(f"mean returns are {errors:.2g} standard errors apart")
+    return found
+
+
+def main() -> int:
+    """Compare all tasks, print the table and return the exit code."""
     parser = argparse.ArgumentParser(description="compare kernels with Gymnasium")
     parser.add_argument("--episodes", type=int, default=1000)
     parser.add_argument("--out", type=Path)
@@ -130,6 +153,7 @@ def main() -> None:
         "in standard errors |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
+    broken: list[str] = []
     for number, compiled in enumerate(COMPILED_TASKS):
         task = load_task(compiled.environment_id)
         kernel = kernel_of(task)
@@ -145,6 +169,7 @@ def main() -> None:
             f"{difference:.2g} | {errors:.2g} |"
         )
         print(lines[-1], file=sys.stderr, flush=True)
+        broken += [f"{task.id}: {each}" for each in broken_bounds(seen, same, errors)]
     text = "\n".join(lines) + "\n"
     print(text)
     if asked.out:
@@ -155,7 +180,10 @@ def main() -> None:
             f"Numba {version('numba')}, {platform.machine()}.\n"
         )
         (asked.out / "table.md").write_text(f"{text}\n{made}")
+    for each in broken:
+        print(each, file=sys.stderr)
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

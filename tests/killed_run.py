@@ -3,7 +3,7 @@
     python killed_run.py FOLDER MOMENT COUNT
 
 MOMENT: before-rename, after-rename (of an atomic write), evaluation, row (of metrics.csv), test (an
-episode in Gymnasium while the champion is scored), compile (a kernel's result goes into the cache).
+episode in Gymnasium while the champion is scored), compile (a process that compiles has started).
 COUNT: at which occurrence, from 1. The process ends by itself when there are fewer.
 """
 
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wann.config import SearchConfig
+from wann.config import Backend, SearchConfig
 from wann.run_files import RunSpec
 
 CONFIG = SearchConfig(
@@ -52,7 +52,7 @@ def kill_around(owner: Any, name: str, count: int, after: bool = False) -> None:
 
 def prepare(moment: str, count: int) -> None:
     """Arrange for the kill."""
-    from wann import run
+    from wann import kernel_build, run
     from wann.evaluation import LocalEvaluator
     from wann.records import MetricsFile
     from wann.rollout import episodes
@@ -68,9 +68,7 @@ def prepare(moment: str, count: int) -> None:
     elif moment == "test":
         kill_around(episodes, "play", count)
     elif moment == "compile":
-        from numba.core.caching import IndexDataCacheFile
-
-        kill_around(IndexDataCacheFile, "_save_index", count)
+        kill_around(kernel_build, "_start", count, after=True)
     else:
         raise ValueError(f"no moment {moment!r}")
     run.CHECKPOINT_INTERVAL = 0.0  # a checkpoint after each generation
@@ -86,7 +84,7 @@ def main() -> None:
     prepare(moment, count)
     from wann.run import Run
 
-    Run(spec(), Path(folder), workers=2).execute()
+    Run(spec(), Path(folder), backend=Backend(workers=2)).execute()
 
 
 if __name__ == "__main__":

@@ -113,13 +113,28 @@ def test_a_name_is_registered_once(own_table):
 @pytest.mark.parametrize(
     ("function", "got"),
     [
-        (lambda x: x[0], r"float64 \(5,\)"),
-        (lambda x: x.astype(np.float32), r"float32 \(1, 5\)"),
-        (lambda x: x > 0, r"bool \(1, 5\)"),
+        (lambda x: x[0], r"float64 \(6,\)"),
+        (lambda x: x.astype(np.float32), r"float32 \(1, 6\)"),
+        (lambda x: x > 0, r"bool \(1, 6\)"),
         (lambda x: 1.0, "float"),
     ],
 )
 def test_a_function_that_changes_shape_or_dtype_is_refused_and_shown(own_table, function, got):
-    with pytest.raises(ValueError, match=rf"float64 \(1, 5\) to the same, not {got}$"):
+    with pytest.raises(ValueError, match=rf"float64 \(1, 6\) to the same, not {got}$"):
+        register_activation("odd", function)
+    assert "odd" not in activation_names()
+
+
+@pytest.mark.parametrize(
+    ("function", "got"),
+    [
+        (lambda x: x[:1], r"float64 \(2, 3\) to the same, not float64 \(1, 3\)"),
+        (lambda x: x if x.ndim > 1 else x[:1], r"float64 \(6,\) to the same, not float64 \(1,\)"),
+        (lambda x: x - x.mean(), "be elementwise, but it mixes elements"),
+        (lambda x: x / np.abs(x).max(axis=-1, keepdims=True), "be elementwise"),
+    ],
+)
+def test_a_function_that_is_not_elementwise_is_refused(own_table, function, got):
+    with pytest.raises(ValueError, match=f"activation 'odd' must (map )?{got}"):
         register_activation("odd", function)
     assert "odd" not in activation_names()

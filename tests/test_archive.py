@@ -8,7 +8,7 @@ from strategies import grown_genomes
 
 from wann.archive import Archive
 from wann.genome import Genomes
-from wann.scores import Scores
+from wann.scores import Fault, Scores
 from wann.topology import Topologies, compile, compile_all
 
 POOL = compile_all(Genomes.stack(grown_genomes(71, 60, 14) + grown_genomes(72, 30, 3)))
@@ -164,6 +164,39 @@ def test_candidates_are_new_non_dominated_and_better_than_what_is_as_small(
         if gain > 0 and is_new and not is_dominated(point, everything):
             worth[index] = (-gain, -mean, index)
     assert chosen == sorted(worth, key=worth.get)[:limit]
+
+
+@given(
+    batches,
+    st.lists(some_means, min_size=90, max_size=90),
+    st.integers(1, 6),
+)
+def test_where_scores_cannot_be_compared_the_best_unseen_of_the_front_comes_first(
+    rows_of_each, means, limit
+):
+    archive = Archive()
+    for rows in rows_of_each:
+        archive = filled(rows, archive)
+    everything = list(zip(SIZES, means, strict=True))
+    unseen = [
+        index
+        for index, point in enumerate(everything)
+        if point[1] > -math.inf
+        and int(POOL.keys[index]) not in archive.seen
+        and not is_dominated(point, everything)
+    ]
+    chosen = archive.candidates(POOL, scores_of(means), limit, comparable=False).tolist()
+    usual = archive.candidates(POOL, scores_of(means), 90).tolist()
+    first = sorted(unseen, key=lambda index: (-means[index], index))[:1]
+    assert chosen == (first + [index for index in usual if index not in first])[:limit]
+
+
+def test_a_network_with_a_fault_stays_out_and_counts_as_seen():
+    returns = np.array([[[1.0]], [[-math.inf]]])
+    scores = Scores(returns, faults=(Fault(1, "broke"),))
+    archive = Archive().add(POOL.take(np.array([3, 4])), scores)
+    assert [each.key for each in archive.entries] == [int(POOL.keys[3])]
+    assert archive.seen == {int(POOL.keys[3]), int(POOL.keys[4])}
 
 
 def test_no_network_is_ever_scored_twice_on_held_out_episodes():

@@ -1,5 +1,7 @@
 import json
 import struct
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from test_coordinator import CONFIG, MadeUpEvaluator, assert_same_state
 
 from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from wann.coordinator import Coordinator
+from wann.scores import Quarantined
 
 LARGEST = 2**63 - 1
 
@@ -204,6 +207,54 @@ def test_a_dtype_that_does_not_belong_is_refused(saved, tmp_path, name, dtype):
     refusal(struct.pack("<Q", len(text)) + text + saved[8 + size :], tmp_path)
 
 
+def quarantining(*networks):
+    """Return the bytes of a checkpoint with these quarantined networks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint"
+        state = replace(searched(2).state, quarantined=networks)
+        save_checkpoint(Checkpoint(state, "abc", 1, 1.0), path)
+        return path.read_bytes()
+
+
+QUARANTINED = (
+    Quarantined(2**64 - 1, 0, "environment 'X', seed 3, step 7: the reward was nan"),
+    Quarantined(5, 1, ""),
+    Quarantined(6, 1, "\u00fcberlauf" * 100),
+)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_quarantined_networks_come_back_exactly(tmp_path, count):
+    (tmp_path / "x").write_bytes(quarantining(*QUARANTINED[:count]))
+    assert load_checkpoint(tmp_path / "x").state.quarantined == QUARANTINED[:count]
+
+
+def test_a_checkpoint_without_quarantined_networks_does_not_mention_them(saved, tmp_path):
+    (tmp_path / "x").write_bytes(saved)
+    assert load_checkpoint(tmp_path / "x").state.quarantined == ()
+    assert not [name for name in taken_apart(saved)[0] if "quarantine" in name]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "missing", "wanted"),
+    [
+        ({}, ["quarantine.keys"], "quarantine.keys is missing"),
+        ({"quarantine.keys": np.array([1, 2], np.uint64)}, [], "not one key, generation"),
+        ({"quarantine.keys": np.array([5, 5, 6], np.uint64)}, [], "not one key, generation"),
+        ({"quarantine.keys": np.array([5, 4, 6])}, [], "must be uint64 of 1 dimensions"),
+        ({"quarantine.reasons": np.array([200, 10, 10], np.uint8)}, [], "can't decode"),
+        (
+            {"quarantine.reasons": np.frombuffer(b"x" * 1001 + b"\n\n", np.uint8)}, [],
+            "reason is longer than 1000 characters",
+        ),
+        ({"quarantine.generations": np.array([0, 1, 0])}, [], "checksum differs"),
+    ],
+)  # fmt: skip
+def test_damaged_quarantined_networks_are_refused(tmp_path, arrays, missing, wanted):
+    data = changed(quarantining(*QUARANTINED), arrays, missing=missing)
+    assert wanted in refusal(data, tmp_path)
+
+
 def test_a_folder_or_a_device_is_refused(tmp_path):
     for path in (tmp_path, Path("/dev/null")):
         with pytest.raises(ValueError, match="not a usable checkpoint: a file was wanted"):
@@ -217,7 +268,8 @@ def test_a_missing_checkpoint_is_an_os_error(tmp_path):
 
 def test_hundreds_of_mutated_checkpoints_are_read_or_refused_in_one_line(saved, tmp_path):
     path = tmp_path / "mutated"
-    assert count_refusals(load_checkpoint, mutations([saved], 400, 5), path) > 300
+    samples = [saved, quarantining(*QUARANTINED)]
+    assert count_refusals(load_checkpoint, mutations(samples, 400, 5), path) > 300
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wann.cli.parsing import field_help
 from wann.config import (
     OPERATORS,
     PAPER_OPERATORS,
@@ -18,6 +19,7 @@ from wann.config import (
     preset_named,
     search_config,
 )
+from wann.objectives import OBJECTIVES
 
 RANGES = {
     "seed": (0, 2**63 - 1),
@@ -34,6 +36,7 @@ OTHER_VALUES = {
     "task": "Acrobot-v1",
     "weights": "1,2",
     "activations": ("tanh",),
+    "objectives": ("mean",),
     "insert_node": {"insert_node": 0.35, "add_connection": 0.10},
     "add_connection": {"add_connection": 0.1, "enable_connection": 0.15},
     "enable_connection": {"enable_connection": 0.1, "add_connection": 0.15},
@@ -67,6 +70,13 @@ def test_a_probability_lies_between_zero_and_one(name):
         SearchConfig(**{name: "0.5"})
 
 
+@pytest.mark.parametrize("name", ["cull_ratio", "elite_ratio"])
+def test_not_all_can_be_culled_or_elites(name):
+    with pytest.raises(ValueError, match=rf"{name} must be less than 1, but 1\.0 was given"):
+        SearchConfig(**{name: 1.0})
+    assert getattr(SearchConfig(**{name: 0.999}), name) == 0.999
+
+
 def test_the_probabilities_of_the_mutations_must_sum_to_one():
     with pytest.raises(ValueError, match=r"must sum to 1, but they sum to 1\.1"):
         SearchConfig(remove_node=0.1)
@@ -93,11 +103,37 @@ def test_activations_must_be_known_and_differ(activations, wanted):
         SearchConfig(activations=activations)
 
 
-@pytest.mark.parametrize("activations", ["tanh", 5, [1, 2], None])
-def test_activations_that_are_no_list_of_names_are_refused(activations):
-    wanted = re.escape(f"activations must be a list of names, but {activations!r} was given")
+@pytest.mark.parametrize("field", ["activations", "objectives"])
+@pytest.mark.parametrize("names", ["tanh", 5, [1, 2], None])
+def test_what_is_no_list_of_names_is_refused(field, names):
+    wanted = re.escape(f"{field} must be a list of names, but {names!r} was given")
     with pytest.raises(TypeError, match=wanted):
-        SearchConfig(activations=activations)
+        SearchConfig(**{field: names})
+
+
+@pytest.mark.parametrize(
+    ("objectives", "wanted"),
+    [
+        (("mean", "conections"), "no objective 'conections'; did you mean 'connections'"),
+        (("mean", "worst", "mean"), r"objectives must differ, but \['mean', 'worst', 'mean'\]"),
+    ],
+)
+def test_objectives_must_be_known_and_differ(objectives, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        SearchConfig(objectives=objectives)
+
+
+def test_a_search_without_objectives_is_called_what_it_was_before_there_were_any():
+    assert SearchConfig().digest() == "b2b583c130"
+    assert "objectives" not in SearchConfig().table()
+    named = SearchConfig(objectives=["worst", "hidden"])
+    assert SearchConfig(**named.table()) == named
+    assert SearchConfig(**SearchConfig().table()) == SearchConfig()
+
+
+def test_the_help_names_every_objective():
+    for name in OBJECTIVES:
+        assert name in field_help(SearchConfig)["objectives"]
 
 
 @pytest.mark.parametrize("weights", [5, None, [[1.0]], ["heavy"], 0.5])
@@ -178,8 +214,8 @@ def test_numbers_and_text_of_the_same_weights_are_one_configuration():
 
 
 def test_whole_and_broken_spellings_of_a_probability_are_one_configuration():
-    whole, broken = SearchConfig(cull_ratio=0, elite_ratio=1), SearchConfig(cull_ratio=0.0)
-    assert whole.digest() == broken.replace(elite_ratio=1.0).digest()
+    whole = SearchConfig(cull_ratio=0, initial_enable=1)
+    assert whole.digest() == SearchConfig(cull_ratio=0.0, initial_enable=1.0).digest()
     assert all(type(each) is float for each in SearchConfig(**_only("insert_node")).operators)
 
 

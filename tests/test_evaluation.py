@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from networks import random_network
 
 import wann.activations
+import wann.evaluation
 from wann.activations import register_activation
 from wann.evaluation import LocalEvaluator
 from wann.rollout.episodes import rollout_episodes
@@ -16,18 +19,40 @@ from wann.topology import Topologies
 CARTPOLE = load_task("CartPole-v1")
 WEIGHTS = np.array([-1.0, 0.5])
 SEEDS = np.array([3, 14, 159], dtype=np.int64)
-NETWORKS = Topologies.stack(
-    [random_network(4, 2, size, 2 + 3 * size, seed=size).topology for size in range(9)]
-)
+
+
+def random_networks(num_inputs: int, num_outputs: int) -> Topologies:
+    """Return nine networks of rising size."""
+    shapes = [(size, 2 + 3 * size) for size in range(9)]
+    return Topologies.stack(
+        [
+            random_network(num_inputs, num_outputs, *shape, seed=seed).topology
+            for seed, shape in enumerate(shapes)
+        ]
+    )
+
+
+NETWORKS = random_networks(4, 2)
 
 
 @pytest.mark.parametrize("workers", [2, 5])
-def test_any_number_of_workers_gives_the_same_scores(workers: int) -> None:
-    with LocalEvaluator(CARTPOLE, 1) as alone, LocalEvaluator(CARTPOLE, workers) as together:
-        wanted = alone.evaluate(NETWORKS, WEIGHTS, SEEDS)
-        scores = together.evaluate(NETWORKS, WEIGHTS, SEEDS)
+@pytest.mark.parametrize("name", ["CartPole-v1", "wann/SwingUp-v0"])
+def test_any_number_of_workers_gives_the_same_scores(name: str, workers: int) -> None:
+    task = load_task(name)
+    networks = random_networks(task.num_inputs, task.num_outputs)
+    with LocalEvaluator(task, 1) as alone, LocalEvaluator(task, workers) as together:
+        assert together.kernel is not None
+        wanted = alone.evaluate(networks, WEIGHTS, SEEDS)
+        scores = together.evaluate(networks, WEIGHTS, SEEDS)
     np.testing.assert_array_equal(scores.returns, wanted.returns)
-    assert scores.num_steps == wanted.num_steps == scores.returns.sum()
+    assert scores.num_steps == wanted.num_steps
+    assert len(np.unique(scores.returns)) > 8
+
+
+def test_the_steps_of_all_workers_are_counted() -> None:
+    with LocalEvaluator(CARTPOLE, 3) as evaluator:
+        scores = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
+    assert scores.num_steps == scores.returns.sum()  # CartPole gives 1 for each step
 
 
 def test_a_seed_means_the_same_episode_in_the_kernel_and_in_gymnasium() -> None:
@@ -53,20 +78,33 @@ def test_a_task_without_a_kernel_is_played_in_python() -> None:
     assert set(np.unique(scores.returns)) <= {-1.0, 0.0}
 
 
-def test_an_activation_of_the_users_own_is_played_in_python(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("replaced", [(11,), tuple(range(1, 12))])
+def test_only_networks_with_an_activation_of_the_users_own_are_played_in_python(
+    monkeypatch: pytest.MonkeyPatch, replaced: tuple[int, ...]
 ) -> None:
     for table in ("_by_id", "_by_name"):
         monkeypatch.setattr(wann.activations, table, dict(getattr(wann.activations, table)))
     cube = register_activation("cube", lambda x: x**3)
-    own = NETWORKS.take(np.arange(len(NETWORKS)))
-    own.activations[own.activations == 11] = cube.id
-    assert (own.activations == cube.id).any()
-    with LocalEvaluator(CARTPOLE, 1) as evaluator:
-        scores = evaluator.evaluate(own, WEIGHTS, SEEDS)
-    returns, num_steps = rollout_episodes(CARTPOLE, own, WEIGHTS, SEEDS)
-    np.testing.assert_array_equal(scores.returns, returns)
-    assert scores.num_steps == num_steps
+    mixed = NETWORKS.take(np.arange(len(NETWORKS)))
+    mixed.activations[np.isin(mixed.activations, replaced)] = cube.id
+    is_own = np.array([bool((each.activations == cube.id).any()) for each in mixed])
+    assert is_own.any()
+    assert is_own.all() == (len(replaced) == 11)
+    in_python: list[int] = []
+
+    def watched(*arguments: Any) -> tuple[np.ndarray, int]:
+        in_python.extend(arguments[1].keys.tolist())
+        return rollout_episodes(*arguments)
+
+    monkeypatch.setattr(wann.evaluation, "rollout_episodes", watched)
+    with LocalEvaluator(CARTPOLE, 2) as evaluator:
+        scores = evaluator.evaluate(mixed, WEIGHTS, SEEDS)
+        compiled = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
+    returns, _ = rollout_episodes(CARTPOLE, mixed, WEIGHTS, SEEDS)
+    np.testing.assert_array_equal(scores.returns[is_own], returns[is_own])
+    np.testing.assert_array_equal(scores.returns[~is_own], compiled.returns[~is_own])
+    assert in_python == mixed.keys[is_own].tolist()
+    assert scores.num_steps == scores.returns.sum()
 
 
 @pytest.mark.parametrize("workers", [-1, 100_000])

@@ -1,5 +1,7 @@
 import errno
 import os
+import stat
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,33 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, ste
     with pytest.raises(OSError, match=r"No space left on device: '.*x\.json'$"):
         write_atomically(tmp_path / "x.json", "new")
     assert (tmp_path / "x.json").read_text() == "old"
+    assert names(tmp_path) == ["x.json"]
+
+
+def test_the_content_and_then_the_name_are_brought_to_the_disk(tmp_path, monkeypatch):
+    synced = []
+    path = tmp_path / "x.json"
+    path.write_text("old")
+
+    def record(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        synced.append(("folder" if is_folder else "file", path.read_text()))
+
+    monkeypatch.setattr("os.fsync", record)
+    write_atomically(path, "new")
+    assert synced == [("file", "old"), ("folder", "new")]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+    real = os.open
+
+    def refuse(path, flags, *rest, **options):
+        if Path(path) == tmp_path:
+            raise PermissionError(errno.EACCES, "folders cannot be opened")
+        return real(path, flags, *rest, **options)
+
+    monkeypatch.setattr("os.open", refuse)
+    write_atomically(tmp_path / "x.json", "new")
     assert names(tmp_path) == ["x.json"]
 
 
@@ -71,9 +100,10 @@ def test_a_killed_writers_leftover_is_what_sweeping_looks_for(tmp_path, monkeypa
     seen = []
     monkeypatch.setattr("os.fsync", lambda _: seen.extend(names(tmp_path)))
     write_atomically(tmp_path / "x.json", "new")
-    assert [each.startswith(".x.json.") and each.endswith(TEMPORARY_SUFFIX) for each in seen] == [
-        True
-    ]
+    leftover, written = seen  # when the content, and then the name, goes to the disk
+    assert leftover.startswith(".x.json.")
+    assert leftover.endswith(TEMPORARY_SUFFIX)
+    assert written == "x.json"
 
 
 def test_a_file_over_the_bound_is_refused_before_it_is_read(tmp_path):

@@ -11,13 +11,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "wann"
 FLOORS = {
-    0: "activations config checks kernel_cache seeding files strict_json version",
+    0: "activations objectives config checks kernel_cache seeding files strict_json version",
     1: "genome topology topology_kernels forward network network_file",
     2: "scores ranking ranking_kernels mutation population reproduction archive "
     "reproduction_kernels",
     3: "tasks",
     4: "rollout",
-    5: "evaluation distributed",
+    5: "evaluation backend chunks distributed kernel_build ray_session worker",
     6: "coordinator checkpoint run run_files records tuning",
     7: "cli __main__ __init__",
 }

@@ -31,7 +31,7 @@ def test_a_network_comes_back_from_its_file_with_every_field(tmp_path):
     network = dataclasses.replace(
         random_network(2, 1, 3, 5, seed=1),
         task="wann/SwingUp-v0",
-        input_names=("θ", "\ud800 <b>"),
+        input_names=("θ", "速度 <b>"),
         output_names=("força",),
         action="clip",
         observation_space="Box(-1, 1, (2,), float32)",

@@ -36,6 +36,13 @@ WRONG = [
     (changed("x" * 10_000, to=1.0), "unknown key 'xxxxx"),
     (changed("task", to=None), "'task' is missing"),
     (changed("task", to=7), "'task' must be a string, but it is 7"),
+    (changed("task", to="a\x1b[2J"), r"task must be printable text, but it has '\\x1b'"),
+    (changed("task", to="\ud800"), r"task must be printable text, but it has '\\ud800'"),
+    (changed("task", to="a\nb"), r"task must be printable text, but it has '\\n'"),
+    (changed("action", to="\x07"), r"no action rule '\\x07'"),
+    (changed("inputs", to=["x", "\u202e"]), r"inputs\[1\] must be printable text, but it has '\\u"),
+    (changed("outputs", to=["\r"]), r"outputs\[0\] must be printable text, but it has '\\r'"),
+    (changed("observation", "space", to="\x1b"), r"space must be printable text, but it has '\\x1"),
     (changed("action", to="x" * 10_000), "no action rule 'x"),
     (changed("inputs", to=["x"]), "'inputs' must name its 2 nodes, but it has 1 names"),
     (changed("inputs", to=["x", 1]), r"inputs\[1\] must be a string, but it is 1"),
@@ -94,6 +101,12 @@ def test_a_malformed_file_is_refused_in_one_line(text, message):
         network_from_json(text)
     assert "\n" not in str(raised.value)
     assert len(str(raised.value)) < 300
+
+
+def test_a_space_may_be_written_in_several_lines_and_in_any_language():
+    network = network_from_json(changed("observation", "space", to="Box([0.\n 1.])"))
+    assert network.observation_space == "Box([0.\n 1.])"
+    assert network_from_json(changed("inputs", to=["höhe", "速度"])).input_names[1] == "速度"
 
 
 def test_whole_numbers_are_numbers():

@@ -65,8 +65,8 @@ def breed_by_definition(population, order, config, rng):
         {"output_links": True, "population": 50},
         {"max_connections": 14},
         {"cull_ratio": 0.0, "elite_ratio": 0.0, "tournament": 1},
-        {"cull_ratio": 0.9, "elite_ratio": 1.0, "population": 7},
-        {"cull_ratio": 1.0, "elite_ratio": 1.0, "population": 7},
+        {"cull_ratio": 0.9, "elite_ratio": 0.99, "population": 7},
+        {"cull_ratio": 0.99, "elite_ratio": 0.99, "population": 7},
     ],
 )
 def test_a_generation_is_bred_by_its_definition(changes):
@@ -207,7 +207,8 @@ def test_a_generation_from_a_network_is_that_network_and_its_mutants():
     topologies = compile_all(population.genomes.check())
     assert (population.generation, len(population)) == (0, 64)
     assert topologies[0].key() == topology.key()
-    assert len(np.unique(topologies.keys)) > 40
+    assert (topologies.keys == topologies.keys[0]).sum() == 1
+    assert len(np.unique(topologies.keys)) > 0.95 * 64
     assert abs(topologies.num_connections - topology.num_connections).max() < 20
 
 

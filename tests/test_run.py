@@ -16,7 +16,7 @@ import pytest
 
 from tests import killed_run
 from tests.killed_run import CONFIG
-from wann.config import SearchConfig
+from wann.config import Backend, SearchConfig
 from wann.coordinator import Coordinator, GenerationReport
 from wann.network import load_network
 from wann.records import load_metrics, load_run
@@ -28,7 +28,7 @@ FINAL_FILES = ("front.csv", "front.jsonl", "champion.json")
 
 
 def execute(folder: Path, spec: RunSpec | None = None, **options: Any) -> Outcome:
-    return Run(spec or killed_run.spec(), folder, workers=2).execute(**options)
+    return Run(spec or killed_run.spec(), folder, backend=Backend(workers=2)).execute(**options)
 
 
 def final_bytes(folder: Path) -> dict[str, bytes]:
@@ -94,7 +94,7 @@ CONFIG_NAME = killed_run.spec().name
 
 def test_any_number_of_workers_gives_the_same_bytes(uninterrupted: Path, tmp_path: Path) -> None:
     for workers in (1, 5):
-        Run(killed_run.spec(), tmp_path / str(workers), workers=workers).execute()
+        Run(killed_run.spec(), tmp_path / str(workers), backend=Backend(workers=workers)).execute()
         assert final_bytes(tmp_path / str(workers)) == final_bytes(uninterrupted)
 
 
@@ -195,7 +195,8 @@ def test_the_printed_score_is_of_episodes_that_selection_never_saw(
     monkeypatch.setattr(LocalEvaluator, "evaluate", selecting)
     monkeypatch.setattr(records, "rollout_episodes", scoring)
     execute(tmp_path)
-    assert len(scored) == CONFIG.test_episodes
+    assert len(set(scored)) == CONFIG.test_episodes
+    assert len(scored) == CONFIG.test_episodes * len(CONFIG.shared_weights)
     assert len(seen) >= CONFIG.generations * CONFIG.episodes
     assert not seen & set(scored)
 

@@ -65,6 +65,16 @@ def test_a_run_is_found_by_its_name_and_by_its_folder(tmp_path: Path) -> None:
     assert find_run(str(paths.folder)) == RunFolder(tmp_path.resolve(), SPEC.name)
 
 
+@pytest.mark.parametrize("place", [".", "elsewhere", "results/runs", "results/runs/a/inner"])
+def test_a_folder_that_is_no_runs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is not the folder of a run, which is results/runs/NAME"):
+        find_run(f"./{place}")
+
+
 def test_an_unknown_run_is_named_with_its_nearest_match(tmp_path: Path) -> None:
     described(tmp_path)
     with pytest.raises(ValueError, match=rf"did you mean '{SPEC.name}'"):
@@ -77,6 +87,12 @@ def test_an_unknown_run_is_named_with_its_nearest_match(tmp_path: Path) -> None:
         ("seed = = 3", "config.toml: not a configuration"),
         ("\udcff", "config.toml: not a configuration"),
         ("[serach]", "did you mean 'search'"),
+        ("", r"config.toml tells of no run: its table \[search\] is missing"),
+        ("search = 3", r"config.toml tells of no run: its table \[search\] is missing"),
+        ("[search]", r"config.toml tells of no run: its table \[card\] is missing"),
+        ("[search]\n[card]", "config.toml: key 'task', the task's name, is missing"),
+        ("[search]\nseed = 'x'\n[card]", "config.toml: seed must be a whole number, but 'x' was"),
+        ("[search]\n[card]\ntask = 3", "config.toml: task must be one line of text, but 3 was"),
     ],
 )
 def test_a_damaged_configuration_is_refused(tmp_path: Path, damage: str, message: str) -> None:

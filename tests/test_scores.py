@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import stats
 
-from wann.scores import Scores, mean_with_interval, standard_error, summarise
+from wann.scores import (
+    MAX_REASON,
+    Fault,
+    Scores,
+    mean_with_interval,
+    standard_error,
+    summarise,
+)
 
 returns_of_one = arrays(
     np.float64,
@@ -38,9 +45,43 @@ def test_scores_taken_follow_their_indices():
     assert taken.mean.tolist() == [scores.mean[2], scores.mean[0]]
 
 
+def test_faults_taken_follow_their_networks():
+    returns = np.zeros((4, 2, 2))
+    returns[[1, 3]] = -math.inf
+    scores = Scores(returns, faults=(Fault(3, "third"), Fault(1, "first")))
+    taken = scores.take(np.array([3, 0, 1, 3]))
+    assert taken.faults == (Fault(0, "third"), Fault(2, "first"), Fault(3, "third"))
+    assert scores.take(np.array([0, 2])).faults == ()
+
+
+def test_a_faults_reason_is_one_line_of_bounded_length():
+    assert Fault(0, "it\nbroke \u2028 here").reason == "it broke here"
+    assert Fault(0, "lone \udc80").reason == "lone ?"
+    long = Fault(0, "x" * 5000).reason
+    assert (len(long), long[-3:]) == (MAX_REASON, "...")
+    assert Fault(0, long).reason == long
+
+
+@pytest.mark.parametrize("indices", [(2,), (-1,), (1, 1)])
+def test_a_fault_must_be_one_networks(indices):
+    returns = np.full((2, 1, 1), -math.inf)
+    with pytest.raises(
+        ValueError, match=rf"different networks, 0 to 1, .* of network {indices[0]}"
+    ):
+        Scores(returns, faults=tuple(Fault(each, "broke") for each in indices))
+
+
+def test_a_network_with_a_fault_must_have_no_score():
+    returns = np.full((2, 1, 2), -math.inf)
+    returns[1, 0, 1] = 3.0
+    with pytest.raises(ValueError, match=r"minus infinity in all .* but network 1 has 3\.0"):
+        Scores(returns, faults=(Fault(1, "broke"),))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_])
-def test_returns_of_another_number_type_become_float64(dtype):
-    assert Scores(np.ones((2, 1, 1), dtype=dtype)).returns.dtype == np.float64
+def test_returns_of_another_number_type_become_float64(dtype, unchecked):
+    with unchecked():
+        assert Scores(np.ones((2, 1, 1), dtype=dtype)).returns.dtype == np.float64
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1, 1)])

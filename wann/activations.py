@@ -113,23 +113,37 @@ def register_activation(name: str, function: Elementwise, formula: str = "") -> 
 
     function: elementwise on float64 arrays of any shape. A network that uses it is evaluated by
         NumPy instead of a compiled kernel.
-    Raises ValueError when the name is taken or the function changes shape or dtype.
+    Raises ValueError when the name is taken, and when the function changes shape or dtype or is not
+    elementwise.
     """
     if not name.isidentifier():
         raise ValueError(f"an activation's name must be an identifier, but {name!r} was given")
     if name in _by_name:
         raise ValueError(f"an activation {name!r} is already registered; choose another name")
-    probe = function(np.linspace(-2.0, 2.0, 5).reshape(1, 5))
-    if not isinstance(probe, np.ndarray) or probe.shape != (1, 5) or probe.dtype != np.float64:
-        dtype, shape = getattr(probe, "dtype", type(probe).__name__), getattr(probe, "shape", "")
-        got = f"{dtype} {shape}".strip()
-        raise ValueError(f"activation {name!r} must map float64 (1, 5) to the same, not {got}")
+    _check_elementwise(name, function)
     if max(_by_id) >= MAX_ACTIVATION_ID:
         raise ValueError(f"at most {MAX_ACTIVATION_ID} activations can be registered")
     added = Activation(max(_by_id) + 1, name, formula or name, function)
     _by_name[name] = added
     _by_id[added.id] = added
     return added
+
+
+def _check_elementwise(name: str, function: Elementwise) -> None:
+    """Raise ValueError when the function changes shape or dtype, or mixes elements."""
+    values = np.array([-0.5, 0.25, 1.0, -1.5, 2.0, -2.5])
+    whole = None
+    for inputs in (values.reshape(1, 6), values.reshape(2, 3), values, values[:3], values[:1]):
+        result = function(inputs.copy())
+        is_array = isinstance(result, np.ndarray)
+        if not is_array or result.shape != inputs.shape or result.dtype != np.float64:
+            came = f"{result.dtype} {result.shape}" if is_array else type(result).__name__
+            raise ValueError(
+                f"activation {name!r} must map float64 {inputs.shape} to the same, not {came}"
+            )
+        whole = result.ravel() if whole is None else whole
+        if not np.allclose(result.ravel(), whole[: inputs.size], equal_nan=True):
+            raise ValueError(f"activation {name!r} must be elementwise, but it mixes elements")
 
 
 def is_compiled(activation_ids: np.ndarray) -> bool:

@@ -40,33 +40,40 @@ class Entry:
 class Archive:
     """Networks that no other beats in both held-out mean return and number of connections.
 
-    entries: by rising number of connections. seen: keys of all networks that were ever scored on
-    held-out episodes, so that none is scored twice. An archive never changes; `add` makes another.
+    entries: by rising number of connections. seen: keys of all networks that were ever sent to
+    held-out episodes, so that none is sent twice. An archive never changes; `add` makes another.
     """
 
     entries: tuple[Entry, ...] = ()
     seen: frozenset[int] = frozenset()
 
     def candidates(
-        self, topologies: Topologies, scores: Scores, limit: int
+        self, topologies: Topologies, scores: Scores, limit: int, comparable: bool = True
     ) -> Int64[np.ndarray, "K"]:
         """Return indices of at most `limit` networks worth scoring on held-out episodes.
 
         scores: of training episodes. Worth it is what no other of the batch dominates, was never
         scored, and seems better than every entry that is as small; the largest gain first, of equal
         ones (no entry is as small) the highest mean.
+        comparable: whether the entries' scores are under the same weights. Where they are not, what
+        seems worse may be better, so the network of highest mean that no other of the batch
+        dominates and that was never scored comes first, whatever it gains.
         """
         sizes = topologies.num_connections
         means = scores.mean
         points = np.column_stack([means, -sizes.astype(np.float64)])
         front = np.flatnonzero(non_dominated(points) & (means > -np.inf))
-        gains = [means[index] - self._best_mean(sizes[index]) for index in front]
-        fresh = [
+        gains = [means[index] - self._best_mean(int(sizes[index])) for index in front]
+        fresh = sorted(
             (-gain, -means[index], int(index))
             for gain, index in zip(gains, front, strict=True)
-            if gain > 0 and int(topologies.keys[index]) not in self.seen
-        ]
-        return np.array([index for *_, index in sorted(fresh)[:limit]], dtype=np.int64)
+            if int(topologies.keys[index]) not in self.seen
+        )
+        chosen = [index for loss, _, index in fresh if loss < 0]
+        if not comparable and fresh:
+            best = min((below, index) for _, below, index in fresh)[1]  # highest mean
+            chosen = [best, *(index for index in chosen if index != best)]
+        return np.array(chosen[:limit], dtype=np.int64)
 
     def _best_mean(self, size: int) -> float:
         return max(
@@ -77,7 +84,8 @@ class Archive:
     def add(self, topologies: Topologies, scores: Scores, generation: int = 0) -> Archive:
         """Return an archive that also holds these networks, less what is then dominated.
 
-        scores: of held-out episodes, as many as those of the networks already here.
+        scores: of held-out episodes, as many as those of the networks already here. A network with
+            a fault stays out, and counts as seen.
         Raises ValueError when there are more or fewer weights or episodes than before.
         """
         shape = scores.returns.shape[1:]
@@ -87,10 +95,11 @@ class Archive:
                 f"as before, but they are {list(scores.returns.shape)}"
             )
         keys = topologies.keys.tolist()
+        faulty = {each.index for each in scores.faults}
         found = [
             Entry(topology, scores.returns[index], generation, keys[index])
             for index, topology in enumerate(topologies)
-            if keys[index] not in self.seen
+            if keys[index] not in self.seen and index not in faulty
         ]
         return Archive(_front([*self.entries, *found]), self.seen | set(keys))
 

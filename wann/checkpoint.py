@@ -15,6 +15,7 @@ from wann.coordinator import SearchState
 from wann.files import write_atomically
 from wann.genome import Genomes
 from wann.population import Population
+from wann.scores import MAX_REASON, Quarantined
 from wann.topology import Topologies
 
 FORMAT = "wann-checkpoint"
@@ -67,6 +68,13 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         arrays["archive.returns"] = np.stack([each.returns for each in entries])
         arrays["archive.generations"] = np.array([each.generation for each in entries])
         arrays["archive.seen"] = np.array(sorted(state.archive.seen), dtype=np.uint64)
+    if state.quarantined:
+        reasons = "\n".join(each.reason for each in state.quarantined)
+        arrays |= {
+            "quarantine.keys": np.array([each.key for each in state.quarantined], np.uint64),
+            "quarantine.generations": np.array([each.generation for each in state.quarantined]),
+            "quarantine.reasons": np.frombuffer(reasons.encode(), np.uint8),
+        }
     metadata = {
         "format": FORMAT,
         "version": VERSION,
@@ -150,7 +158,9 @@ def _read(path: Path) -> Checkpoint:
     if generation < 0 or num_steps < 0 or not 0 <= seconds < np.inf:
         raise ValueError("its counters are not positive numbers")
     state = SearchState(
-        Population(genomes, generation), _read_archive(arrays, num_inputs, num_outputs)
+        Population(genomes, generation),
+        _read_archive(arrays, num_inputs, num_outputs),
+        _read_quarantined(arrays),
     )
     if metadata["checksum"] != _checksum(arrays):
         raise ValueError("its arrays are not those that were written (the checksum differs)")
@@ -188,3 +198,17 @@ def _read_archive(arrays: dict[str, np.ndarray], num_inputs: int, num_outputs: i
         for index, topology in enumerate(topologies)
     )
     return Archive(entries, frozenset(_typed(arrays, "archive.seen", np.uint64).tolist()))
+
+
+def _read_quarantined(arrays: dict[str, np.ndarray]) -> tuple[Quarantined, ...]:
+    if not any(name.startswith("quarantine.") for name in arrays):
+        return ()
+    keys = _typed(arrays, "quarantine.keys", np.uint64).tolist()
+    generations = _typed(arrays, "quarantine.generations", np.int64).tolist()
+    reasons = _typed(arrays, "quarantine.reasons", np.uint8).tobytes().decode().split("\n")
+    if not len(set(keys)) == len(keys) == len(generations) == len(reasons):
+        raise ValueError("its quarantined networks have not one key, generation and reason each")
+    if max(map(len, reasons)) > MAX_REASON:
+        raise ValueError(f"a quarantined network's reason is longer than {MAX_REASON} characters")
+    rows = zip(keys, generations, reasons, strict=True)
+    return tuple(Quarantined(*row) for row in rows)

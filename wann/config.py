@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -15,11 +16,14 @@ from jaxtyping import Float64
 
 from wann.activations import activation_named
 from wann.checks import nearest, number_in, unknown, whole_number_in
+from wann.objectives import OBJECTIVES
 
 SHARED_WEIGHTS = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)  # Gaier & Ha 2019, section 3.1
 MAX_POPULATION = 100_000
 MAX_EPISODES = 10_000
 MAX_WORKERS = 1_024
+BACKENDS = ("auto", "local", "ray")
+PATIENCE = 120.0  # s without any worker before a search gives up
 MAX_WEIGHTS = 1000
 CONTROL_ACTIVATIONS = (
     "linear", "step", "sin", "gaussian", "tanh", "sigmoid", "inverse", "abs", "relu", "cos",
@@ -96,6 +100,8 @@ class SearchConfig:
     """What a search depends on: two runs of equal configuration on one machine are equal.
 
     A field is also an option of `wann-search` and a key of a card's [search] table.
+    objectives: names of `wann.objectives.OBJECTIVES`. None stands for the paper's two pairs, of
+        which `pareto_probability` chooses one a generation; it is not used where some are named.
     Raises ValueError or TypeError, naming the field, for a value out of its range.
     """
 
@@ -135,6 +141,8 @@ class SearchConfig:
     """Share of the rest that goes on unchanged"""
     pareto_probability: float = 0.6
     """Probability that a generation is ranked by size instead of by best weight"""
+    objectives: tuple[str, ...] = ()
+    """Rank every generation by all of these: mean, best, worst, connections, hidden"""
     output_links: bool = False
     """Whether an output may feed other nodes"""
     max_connections: int = 0
@@ -147,7 +155,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         # One spelling for one configuration: equal ones are the same run, with the same digest.
         object.__setattr__(self, "weights", _spelled_weights(self.weights))
-        object.__setattr__(self, "activations", _names(self.activations))
+        object.__setattr__(self, "activations", _names("activations", self.activations))
+        object.__setattr__(self, "objectives", _names("objectives", self.objectives))
         _check_ranges(self)
         for name in _PROBABILITIES:
             object.__setattr__(self, name, float(getattr(self, name)))
@@ -164,9 +173,20 @@ class SearchConfig:
 
     def digest(self) -> str:
         """Return ten characters that differ when any field but the generations differs."""
-        content = dataclasses.asdict(self)
+        content = self.table()
         del content["generations"]  # a run may be made longer
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+    def table(self) -> dict[str, Any]:
+        """Return the fields as a file keeps them.
+
+        Without `objectives` where there are none: a search has the digest that it had before they
+        could be named.
+        """
+        content = dataclasses.asdict(self)
+        if not self.objectives:
+            del content["objectives"]
+        return content
 
     def replace(self, **changes: Any) -> SearchConfig:
         """Return this configuration with some fields changed, and checked again."""
@@ -216,12 +236,10 @@ def _spelled_weights(weights: object) -> str:
     return ",".join(repr(float(each)).removesuffix(".0") for each in values)
 
 
-def _names(activations: object) -> tuple[str, ...]:
-    if not isinstance(activations, list | tuple) or not all(
-        isinstance(each, str) for each in activations
-    ):
-        raise TypeError(f"activations must be a list of names, but {activations!r} was given")
-    return tuple(activations)
+def _names(field: str, names: object) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"{field} must be a list of names, but {names!r} was given")
+    return tuple(names)
 
 
 def _check_ranges(config: SearchConfig) -> None:
@@ -231,6 +249,9 @@ def _check_ranges(config: SearchConfig) -> None:
         whole_number_in(name, getattr(config, name), low, high)
     for name in _PROBABILITIES:
         number_in(name, getattr(config, name), 0.0, 1.0)
+    for name in ("cull_ratio", "elite_ratio"):  # there must be parents, and room for children
+        if getattr(config, name) == 1.0:
+            raise ValueError(f"{name} must be less than 1, but {getattr(config, name)} was given")
     if not isinstance(config.output_links, bool):
         raise TypeError(f"output_links must be true or false, not {config.output_links!r}")
     parse_weights(config.weights)
@@ -238,12 +259,56 @@ def _check_ranges(config: SearchConfig) -> None:
         raise ValueError("activations must name at least one")
     for name in config.activations:
         activation_named(name)
-    if len(set(config.activations)) != len(config.activations):
-        raise ValueError(f"activations must differ, but {list(config.activations)} were given")
+    for name in config.objectives:
+        if name not in OBJECTIVES:
+            raise unknown("objective", name, OBJECTIVES, f"there are {', '.join(OBJECTIVES)}")
+    for field in ("activations", "objectives"):
+        names = getattr(config, field)
+        if len(set(names)) != len(names):
+            raise ValueError(f"{field} must differ, but {list(names)} were given")
     total = sum(config.operators)
     if not math.isclose(total, 1.0, abs_tol=1e-9):
         names = ", ".join(OPERATORS)
         raise ValueError(f"the probabilities of {names} must sum to 1, but they sum to {total:g}")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where networks are evaluated; it makes no difference to what is found.
+
+    name: "local" is threads of this process; "ray" is actors; "auto" is local where the task has a
+        compiled kernel and there is no address, else ray.
+    workers: threads or actors; 0 for all cores of this machine or CPUs of the cluster.
+    address: HOST:PORT of a Ray cluster, "auto" for the one this machine belongs to, "" for a Ray of
+        our own on this machine. The variable RAY_ADDRESS stands in where it is empty.
+    deadline: seconds an actor may take over one piece of work; 0 for a limit by what others took.
+    patience: seconds without any actor before the search is saved and given up.
+    Raises ValueError or TypeError that names the field for a wrong value.
+    """
+
+    name: str = "auto"
+    workers: int = 0
+    address: str = ""
+    deadline: float = 0.0
+    patience: float = PATIENCE
+
+    def __post_init__(self) -> None:
+        if self.name not in BACKENDS:
+            raise unknown("backend", self.name, BACKENDS, "auto, local or ray")
+        whole_number_in("workers", self.workers, 0, MAX_WORKERS)
+        number_in("deadline", self.deadline, 0.0)
+        number_in("patience", self.patience, 0.0)
+        if self.name == "local" and self.address:
+            raise ValueError(
+                f"the local backend has no address, but {self.address!r} was given; leave one out"
+            )
+
+    @property
+    def cluster(self) -> str:
+        """The address of the cluster to join; "" for none."""
+        if self.name == "local":
+            return ""
+        return self.address or os.environ.get("RAY_ADDRESS", "")
 
 
 PAPER_OPERATORS: dict[str, Any] = {
@@ -253,7 +318,7 @@ PAPER_OPERATORS: dict[str, Any] = {
     "change_activation": 0.50,
     "remove_connection": 0.0,
     "remove_node": 0.0,
-    "tournament": 8,
+    "tournament": 8,  # as in the paper; its code keeps the better of two winners: 16 in effect
     "cull_ratio": 0.2,
     "elite_ratio": 0.2,
     "pareto_probability": 0.8,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,18 +11,24 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from wann.archive import Archive
+from wann.checks import whole_number_in
 from wann.config import SearchConfig
+from wann.objectives import Measures, objectives_of
 from wann.population import Population
 from wann.ranking import rank
 from wann.reproduction import first_generation, next_generation
-from wann.scores import Scores
+from wann.scores import Fault, Quarantined, Scores
 from wann.seeding import Purpose, episode_seeds, generator
 from wann.topology import Topologies, compile_all
 
 if TYPE_CHECKING:
     from wann.evaluation import Evaluator
+    from wann.tasks.faults import EnvironmentFault
 
 VALIDATED_A_GENERATION = 4  # networks at most that a generation may send to held-out episodes
+BY_SIZE, BY_BEST_WEIGHT = ("mean", "connections"), ("mean", "best")  # Gaier & Ha 2019, section 3.3
+
+_log = logging.getLogger("wann")
 
 
 @dataclass(frozen=True)
@@ -52,18 +59,27 @@ Callback: TypeAlias = Callable[["Coordinator", GenerationReport], bool | None]
 
 @dataclass(frozen=True, eq=False)
 class SearchState:
-    """All that a search carries from one generation to the next."""
+    """All that a search carries from one generation to the next.
+
+    quarantined: networks that had a fault, each once, in the order in which they were found.
+    """
 
     population: Population
     archive: Archive
+    quarantined: tuple[Quarantined, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """The different networks of a generation, and each genome's place [G] among them."""
+    """The different networks of a generation, and each genome's place [G] among them.
+
+    scored: which of them are to be scored, the others being quarantined; `open` is those.
+    """
 
     topologies: Topologies
     places: Int64[np.ndarray, "G"]
+    scored: Int64[np.ndarray, "S"]
+    open: Topologies
 
 
 class Coordinator:
@@ -72,6 +88,8 @@ class Coordinator:
     With an evaluator, `step` and `run` do everything. Without one, score the networks of `ask` in
     a way of your own and `tell` it; the archive then keeps those scores as they are.
     `state` is replaced whole at the end of `tell`, so an interrupted generation leaves no trace.
+    A network with a fault, in training or held-out episodes, is quarantined: it is not asked for
+    again and ranks last, with minus infinity. Each is a warning of the logger "wann".
     """
 
     def __init__(
@@ -84,8 +102,11 @@ class Coordinator:
     ) -> None:
         """Start a search, or go on from a state.
 
-        Raises ValueError when its genomes have other numbers of inputs or outputs.
+        Raises ValueError when its genomes have other numbers of inputs or outputs, or when these
+        are not positive; TypeError when they are no whole numbers.
         """
+        whole_number_in("num_inputs", num_inputs, 1)
+        whole_number_in("num_outputs", num_outputs, 1)
         if state is None:
             rng = generator(config.seed, Purpose.REPRODUCTION, 0)
             state = SearchState(first_generation(num_inputs, num_outputs, config, rng), Archive())
@@ -136,9 +157,10 @@ class Coordinator:
     def ask(self) -> Topologies:
         """Return the different networks of this generation, to be scored under `weights`.
 
-        Genomes with equal live topologies are asked for once.
+        Genomes with equal live topologies are asked for once, quarantined ones not at all.
+        Raises EnvironmentFault when that leaves none.
         """
-        return self._distinct().topologies
+        return self._distinct().open
 
     def _distinct(self) -> _Asked:
         if self._asked is None:
@@ -147,60 +169,96 @@ class Coordinator:
             order = np.argsort(firsts)  # np.unique sorts by key; keep the genomes' order
             rank_of = np.empty_like(order)
             rank_of[order] = np.arange(len(order))
-            self._asked = _Asked(topologies.take(firsts[order]), rank_of[places])
+            topologies = topologies.take(firsts[order])
+            quarantined = {each.key for each in self.state.quarantined}
+            is_open = [key not in quarantined for key in topologies.keys.tolist()]
+            if not any(is_open):
+                raise _no_score(self.generation, self.state.quarantined[-1].reason)
+            scored = np.flatnonzero(is_open)
+            some = topologies if all(is_open) else topologies.take(scored)
+            self._asked = _Asked(topologies, rank_of[places], scored, some)
         return self._asked
 
     def tell(self, scores: Scores) -> GenerationReport:
         """Take the scores of the networks that `ask` gave, and breed the next generation.
 
-        Raises ValueError when there are not as many scores as networks.
+        Raises TypeError when they are no Scores, ValueError when there are not as many as networks
+        or weights, and EnvironmentFault when a fault leaves the generation without any score.
         """
+        if not isinstance(scores, Scores):
+            raise TypeError(
+                f"tell takes wann.Scores, but {type(scores).__name__} was given; "
+                "wrap the returns [G, W, R]: Scores(returns)"
+            )
         asked = self._distinct()
-        if len(scores.returns) != len(asked.topologies):
+        if len(scores.returns) != len(asked.open):
             raise ValueError(
-                f"{len(asked.topologies)} networks were asked for, "
-                f"but {len(scores.returns)} were scored"
+                f"{len(asked.open)} networks were asked for, but {len(scores.returns)} were scored"
             )
         if scores.returns.shape[1] != len(self.weights):
             raise ValueError(
                 f"networks must be scored under {len(self.weights)} weights, "
                 f"but they were under {scores.returns.shape[1]}"
             )
-        archive, num_steps = self._archived(asked.topologies, scores)
+        scores = _of_all(asked, scores)
+        if scores.faults and not (scores.returns > -np.inf).any():
+            raise _no_score(self.generation, scores.faults[0].reason)
+        archive, held_out_steps, held_out_faults = self._archived(asked.topologies, scores)
         rng = generator(self.config.seed, Purpose.REPRODUCTION, self.generation + 1)
         order = self._order(asked, scores)
         population = next_generation(self.state.population, order, self.config, rng)
-        report = _report(self.generation, asked, scores, archive, scores.num_steps + num_steps)
+        num_steps = scores.num_steps + held_out_steps
+        report = _report(self.generation, asked, scores, archive, num_steps)
+        found = self._faulty(asked.topologies, scores.faults) + held_out_faults
+        for each in found:
+            _log.warning(
+                "generation %d: network %016x is not scored again: %s",
+                each.generation,
+                each.key,
+                each.reason,
+            )
         self._asked = None
-        self.state = SearchState(population, archive)
+        self.state = SearchState(population, archive, self.state.quarantined + found)
         return report
 
-    def _archived(self, topologies: Topologies, scores: Scores) -> tuple[Archive, int]:
-        """Return the archive after the most promising networks' held-out test, and its steps."""
-        chosen = self.archive.candidates(topologies, scores, VALIDATED_A_GENERATION)
+    def _archived(
+        self, topologies: Topologies, scores: Scores
+    ) -> tuple[Archive, int, tuple[Quarantined, ...]]:
+        """Return the archive after the best networks' held-out test, its steps and its faults."""
+        is_fixed = not self.config.shared_weights.distribution
+        chosen = self.archive.candidates(topologies, scores, VALIDATED_A_GENERATION, is_fixed)
         if len(chosen) == 0:
-            return self.archive, 0
+            return self.archive, 0, ()
         candidates = topologies.take(chosen)
         if self.evaluator is None:
             held_out = scores.take(chosen)
         else:
             held_out = self.evaluator.evaluate(candidates, *self.held_out(Purpose.VALIDATION))
-        return self.archive.add(candidates, held_out, self.generation), held_out.num_steps
+        archive = self.archive.add(candidates, held_out, self.generation)
+        return archive, held_out.num_steps, self._faulty(candidates, held_out.faults)
+
+    def _faulty(self, topologies: Topologies, faults: tuple[Fault, ...]) -> tuple[Quarantined, ...]:
+        keys = topologies.keys.tolist()
+        return tuple(Quarantined(keys[each.index], self.generation, each.reason) for each in faults)
 
     def _order(self, asked: _Asked, scores: Scores) -> Int64[np.ndarray, "G"]:
         """Return the genomes' indices, best first.
 
-        Objectives are (mean, fewest connections) with probability `pareto_probability`, else (mean,
-        best weight): one coin a generation. Gaier & Ha 2019, section 3.3.
+        Objectives are the configuration's, or else (mean, fewest connections) with probability
+        `pareto_probability` and (mean, best weight) otherwise: one coin a generation. A network
+        without any score is last in each of them.
         """
         rng = generator(self.config.seed, Purpose.RANKING, self.generation)
         by_size = rng.random() < self.config.pareto_probability
-        sizes = asked.topologies.num_connections.astype(np.float64)
-        objectives = np.column_stack([scores.mean, -sizes if by_size else scores.best])
+        names = self.config.objectives or (BY_SIZE if by_size else BY_BEST_WEIGHT)
+        topologies = asked.topologies
+        measures = Measures(scores.by_weight, topologies.num_connections, topologies.num_hidden)
+        objectives = objectives_of(names, measures)
+        objectives[~(scores.returns > -np.inf).any(axis=(1, 2))] = -np.inf
         return rank(objectives[asked.places]).order
 
     def step(self) -> GenerationReport:
-        """Run one generation. Raises ValueError when there is no evaluator."""
+        """Run one generation. Raises ValueError when there is no evaluator, else as `tell`."""
         if self.evaluator is None:
             raise ValueError("a coordinator without an evaluator needs ask() and tell()")
         return self.tell(self.evaluator.evaluate(self.ask(), self.weights, self.seeds))
@@ -218,6 +276,22 @@ class Coordinator:
             if any(answers):
                 break
         return self.archive
+
+
+def _of_all(asked: _Asked, scores: Scores) -> Scores:
+    """Return the scores of all of a generation's networks; quarantined ones get minus infinity."""
+    if asked.open is asked.topologies:
+        return scores
+    returns = np.full((len(asked.topologies), *scores.returns.shape[1:]), -np.inf)
+    returns[asked.scored] = scores.returns
+    faults = tuple(Fault(int(asked.scored[each.index]), each.reason) for each in scores.faults)
+    return Scores(returns, scores.num_steps, faults)
+
+
+def _no_score(generation: int, reason: str) -> EnvironmentFault:
+    from wann.tasks.faults import EnvironmentFault
+
+    return EnvironmentFault(f"no network of generation {generation} has a score: {reason}")
 
 
 def _report(

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from wann.activations import is_compiled
 from wann.checks import whole_number_in
 from wann.config import MAX_WORKERS
-from wann.rollout.compiled import rollout
+from wann.rollout.compiled import CompiledTask, rollout
 from wann.rollout.episodes import kernel_of, rollout_episodes, starts
 from wann.scores import Scores
 from wann.tasks.control import ControlTask
@@ -44,8 +44,9 @@ def available_cores() -> int:
 class LocalEvaluator:
     """Evaluates on this machine: threads over compiled kernels, or Gymnasium's own environment.
 
-    A kernel serves where the task has one and all activations are the paper's; everything else runs
-    in Python, in one thread. Close it, or use it in a `with`, to end its threads.
+    A kernel serves where the task has one, for the networks whose activations are all the paper's;
+    everything else runs in Python, in one thread. Close it, or use it in a `with`, to end its
+    threads.
     """
 
     def __init__(self, task: ControlTask, workers: int = 0) -> None:
@@ -79,10 +80,29 @@ class LocalEvaluator:
 
         Raises EnvironmentFault when a Python environment misbehaves.
         """
-        if self.kernel is None or not is_compiled(topologies.activations):
-            returns, num_steps = rollout_episodes(self.task, topologies, weights, seeds)
-            return Scores(returns, num_steps)
-        task, kernel = self.task, self.kernel
+        if self.kernel is None or len(topologies) == 0:
+            return Scores(*rollout_episodes(self.task, topologies, weights, seeds))
+        if is_compiled(topologies.activations):
+            return self._in_kernel(self.kernel, topologies, weights, seeds)
+        returns = np.empty((len(topologies), len(weights), len(seeds)))
+        of_a_user = np.array([not is_compiled(each.activations) for each in topologies])
+        own, others = np.flatnonzero(of_a_user), np.flatnonzero(~of_a_user)
+        returns[own], num_steps = rollout_episodes(self.task, topologies.take(own), weights, seeds)
+        if len(others):
+            scores = self._in_kernel(self.kernel, topologies.take(others), weights, seeds)
+            returns[others] = scores.returns
+            num_steps += scores.num_steps
+        return Scores(returns, num_steps)
+
+    def _in_kernel(
+        self,
+        kernel: CompiledTask,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Scores:
+        """Return the scores of at least one network, all of the paper's activations."""
+        task = self.task
         beginning = starts(task, kernel, seeds)
 
         def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:

@@ -16,7 +16,7 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
     """Write `data` to `path` so that anyone who reads it sees the old content or all of the new.
 
     data: text is written as UTF-8, line ends as they are. It goes to a temporary name in the same
-        folder and to the disk before it is renamed.
+        folder and to the disk before it is renamed, and the folder to the disk after that.
     Raises OSError that names `path` when it cannot be written; what was there then still is.
     """
     path = Path(path)
@@ -29,12 +29,23 @@ def write_atomically(path: str | Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        _sync_folder(path.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Write a folder's names to the disk, so that a renamed file outlives a loss of power."""
+    with contextlib.suppress(OSError):  # not every system or file system can
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sweep_temporary(folder: str | Path, prefix: str = "") -> None:

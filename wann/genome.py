@@ -94,9 +94,9 @@ class Genomes:
 
     num_inputs: int
     num_outputs: int
-    node_offsets: Int64[np.ndarray, "G+1"]
+    node_offsets: Int64[np.ndarray, "G_plus_1"]
     activations: UInt8[np.ndarray, "allN"]
-    gene_offsets: Int64[np.ndarray, "G+1"]
+    gene_offsets: Int64[np.ndarray, "G_plus_1"]
     sources: Int32[np.ndarray, "allC"]
     targets: Int32[np.ndarray, "allC"]
     enabled: Bool[np.ndarray, "allC"]
@@ -173,11 +173,11 @@ class Genomes:
         return (self[index] for index in range(len(self)))
 
 
-def _offsets(sizes: list[int]) -> Int64[np.ndarray, "G+1"]:
+def _offsets(sizes: list[int]) -> Int64[np.ndarray, "G_plus_1"]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _check_offsets(kind: str, offsets: Int64[np.ndarray, "G+1"], total: int) -> None:
+def _check_offsets(kind: str, offsets: Int64[np.ndarray, "G_plus_1"], total: int) -> None:
     falls = (offsets[1:] < offsets[:-1]).any()  # not by np.diff, whose differences can overflow
     if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != total or falls:
         raise ValueError(f"{kind} offsets must rise from 0 to {total}, one more than the genomes")

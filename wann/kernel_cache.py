@@ -21,6 +21,7 @@ from pathlib import Path
 KERNEL_SOURCES = ("*_kernels.py", "rollout/*.py", "activations.py", "mutation.py")
 VARIABLE = "NUMBA_CACHE_DIR"
 PREFIX = "kernels-"
+MARKER_SUFFIX = ".built"  # of the files that `wann.kernel_build` leaves: nothing is missing
 SPACE_NEEDED = 32 * 2**20  # bytes; all kernels take about 2
 ABANDONED_AFTER = 3600.0  # s; a temporary file as old as this belongs to a process that was killed
 PICKLE_START, PICKLE_END = b"\x80", b"."  # of the files Numba writes
@@ -49,7 +50,7 @@ def use_kernel_cache() -> Path:
 def kernel_digest(package: Path) -> str:
     """Return 16 hex digits that change with any kernel, compiler version and processor."""
     digest = hashlib.sha256()
-    for path in sorted(each for pattern in KERNEL_SOURCES for each in package.glob(pattern)):
+    for path in kernel_sources(package):
         digest.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
     for name in ("numba", "llvmlite", "numpy"):
         digest.update(f"\0{name} {importlib.metadata.version(name)}".encode())
@@ -57,15 +58,23 @@ def kernel_digest(package: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def kernel_sources(package: Path) -> list[Path]:
+    """Return the files that kernels are made of, in order."""
+    return sorted(each for pattern in KERNEL_SOURCES for each in package.glob(pattern))
+
+
 def remove_broken(folder: Path) -> None:
     """Remove cached files that a crash or a full disk cut short; Numba would fail on them.
 
+    With one of them go the markers that say that nothing is missing.
     Numba writes under a temporary name and renames, so a killed process leaves only the temporary
     file; it goes too, once nobody can be writing it any more.
     """
     with contextlib.suppress(OSError):
         for path in folder.glob("*/*.nb[ic]"):
             if not _is_whole(path):
+                for marker in folder.glob(f"*{MARKER_SUFFIX}"):
+                    marker.unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
         for path in folder.glob("*/*.tmp.*"):
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER:

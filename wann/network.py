@@ -20,7 +20,8 @@ from wann.network_file import FORMAT, VERSION, NetworkFile, parse_network
 from wann.strict_json import MAX_BYTES, check_plain, shown
 from wann.topology import Topology
 
-ACTION_RULES = ("argmax", "argmax-groups", "positive", "clip", "tanh", "identity", "softmax")
+CONTROL_RULES = ("argmax", "argmax-groups", "positive", "clip", "tanh", "identity")
+ACTION_RULES = (*CONTROL_RULES, "softmax")  # the last for images
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +36,8 @@ class Network:
         scale, one number for each input; empty stands for 0 and 1.
     scores, made_by: plain JSON. scores["mean"], if there, is the mean return: of a network with a
         shared weight over all weights of the search. Pictures show it.
-    Raises ValueError when these do not fit each other.
+    Raises ValueError when these do not fit each other, and for text that is not printable: names
+        end on terminals and in pictures. (A space may have several lines.)
     """
 
     topology: Topology
@@ -65,6 +67,8 @@ class Network:
             raise ValueError(f"scale must not be 0, but scale[{self.scale.index(0.0)}] is")
         if self.action and self.action not in ACTION_RULES:
             raise unknown("action rule", self.action[:40], ACTION_RULES)
+        _check_printable("task", self.task)
+        _check_printable("observation_space", self.observation_space.replace("\n", " "))
         check_plain("scores", self.scores)
         check_plain("made_by", self.made_by)
 
@@ -177,7 +181,15 @@ def _names(kind: str, names: Sequence[str], count: int) -> tuple[str, ...]:
     for index, each in enumerate(names):
         if not isinstance(each, str):
             raise ValueError(f"names must be strings, but {kind}s[{index}] is {shown(each)}")
+        _check_printable(f"{kind}s[{index}]", each)
     return tuple(names)
+
+
+def _check_printable(name: str, text: str) -> None:
+    """Raise ValueError for text that would steer the terminal it is printed on, or break a line."""
+    if not text.isprintable():
+        wrong = next(each for each in text if not each.isprintable())
+        raise ValueError(f"{name} must be printable text, but it has {wrong!a}")
 
 
 def _numbers(name: str, values: Sequence[float], count: int) -> tuple[float, ...]:

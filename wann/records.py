@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from wann.archive import Entry
 from wann.coordinator import Coordinator, GenerationReport
 from wann.files import write_atomically
 from wann.network import Network, load_network, network_from_json
+from wann.ray_session import run_tasks
 from wann.rollout.episodes import rollout_episodes
 from wann.run_files import RunFolder, RunSpec, find_run, read_spec
 from wann.scores import summarise
@@ -52,6 +55,7 @@ def network_of(
     """Return an entry of the archive as a network, with its best shared weight and its scores.
 
     test: the summary of its test episodes, if it has been to them.
+    made_by["config"] is `SearchConfig.digest`: of all that the search depends on but its length.
     """
     weights, _ = coordinator.held_out(Purpose.VALIDATION)
     validation = summarise(entry.returns, weights)
@@ -71,6 +75,7 @@ def network_of(
         scores=scores,
         made_by={
             "version": __version__,
+            "config": coordinator.config.digest(),
             "seed": coordinator.config.seed,
             "generation": entry.generation,
         },
@@ -115,8 +120,10 @@ def score_champion(coordinator: Coordinator, task: ControlTask, paths: RunFolder
     """
     entry = coordinator.archive.champion()
     weights, seeds = coordinator.held_out(Purpose.TEST)
-    returns, _ = rollout_episodes(task, Topologies.stack([entry.topology]), weights, seeds)
-    champion = network_of(entry, coordinator, task, summarise(returns[0], weights))
+    network = Topologies.stack([entry.topology])
+    calls = [(task, network, weights[place : place + 1], seeds) for place in range(len(weights))]
+    parts = [returns[0] for returns, _ in run_tasks(rollout_episodes, calls)]
+    champion = network_of(entry, coordinator, task, summarise(np.concatenate(parts), weights))
     champion.save(paths.file("champion.json"))
     return champion
 

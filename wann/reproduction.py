@@ -42,7 +42,7 @@ def _at_most(
 def generation_from(
     topology: Topology, config: SearchConfig, rng: np.random.Generator
 ) -> Population:
-    """Return generation 0 made of a found network and its mutants.
+    """Return generation 0 made of a found network, once, and its mutants.
 
     Raises ValueError when the network has more than `max_connections`.
     """
@@ -54,9 +54,9 @@ def generation_from(
             f"the start network has {topology.num_connections} connections, "
             f"but max_connections is {config.max_connections}"
         )
-    ancestor = Genomes.stack([genome_of(topology)] * config.population)
-    order = np.arange(config.population)
-    return Population(breed(ancestor, order, config, rng), 0)
+    twins = Genomes.stack([genome_of(topology)] * 2)
+    one_of_two = config.replace(cull_ratio=0.0, elite_ratio=0.5)  # goes on unchanged
+    return Population(breed(twins, np.arange(2), one_of_two, rng), 0)
 
 
 def genome_of(topology: Topology) -> Genome:

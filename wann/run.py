@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wann.archive import Archive
+from wann.backend import open_evaluator
 from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wann.config import Backend
 from wann.coordinator import Callback, Coordinator, GenerationReport, SearchState
-from wann.evaluation import Evaluator, LocalEvaluator
+from wann.evaluation import Evaluator
 from wann.files import sweep_temporary
+from wann.kernel_build import build_kernels, groups_for
 from wann.network import Network, load_network
 from wann.records import MetricsFile, draw, score_champion, write_front
 from wann.reproduction import generation_from
@@ -31,7 +34,8 @@ class Outcome:
     generations: how many are complete; resumed_at: where this process took over, 0 for a new run,
         equal to generations for one that was finished already.
     reached: whether the held-out mean reached the target (True without one).
-    num_steps, seconds: environment steps and time of the search, in all its processes.
+    num_steps, seconds: environment steps and time of the search up to its last generation, in all
+        its processes; starting, and scoring the champion at the end, are not in them.
     """
 
     folder: Path
@@ -48,17 +52,22 @@ class Run:
     """A search in a folder: it goes on where it was, and ends with the same bytes all the same."""
 
     def __init__(
-        self, spec: RunSpec, root: Path | str = ".", workers: int = 0, command: Iterable[str] = ()
+        self,
+        spec: RunSpec,
+        root: Path | str = ".",
+        backend: Backend | None = None,
+        command: Iterable[str] = (),
     ) -> None:
         """Prepare a run below the folder `root`; nothing is written yet.
 
-        workers: threads; 0 for all cores. command: what the user typed, for the record.
+        backend: what evaluates; by default what suits the task, on all cores of this machine.
+        command: what the user typed, for the record.
         Raises ValueError when the start network does not fit the task.
         """
         self.spec = spec
         self.paths = RunFolder(Path(root), spec.name)
         self.task = control_task(spec.card)
-        self.workers = workers
+        self.backend = backend or Backend()
         self.command = tuple(command)
         if spec.start is not None:
             _check_start(spec.start, self.task)
@@ -73,7 +82,8 @@ class Run:
 
         time_limit: seconds after which no further generation starts. target: held-out mean return
         at which the search ends. Any exception, Ctrl+C included, saves the search before it goes on
-        its way. Raises RunBusy, EnvironmentFault, OSError, and ValueError for a damaged checkpoint.
+        its way. Raises RunBusy, EnvironmentFault, ClusterFault, OSError, and ValueError for a
+        damaged checkpoint or more workers than the cluster has.
         """
         self.paths.create()
         with self.paths.held():
@@ -87,7 +97,8 @@ class Run:
                 return self._outcome(saved, saved.state.population.generation, target)
             _check_length(saved, self.spec)
             describe(self.spec, self.task, self.paths, self.command)
-            with LocalEvaluator(self.task, self.workers) as evaluator:
+            build_kernels(groups_for(self.task))
+            with open_evaluator(self.task, self.backend) as evaluator:
                 return self._search(evaluator, saved, tuple(callbacks), time_limit, target)
 
     def _search(
@@ -152,31 +163,28 @@ class Run:
 
 
 class Keeper:
-    """Writes a row of metrics for each generation, and a checkpoint every few seconds."""
+    """Writes a row of metrics for each generation, and a checkpoint every few seconds.
+
+    checkpoint: the search after the last generation whose row is written.
+    """
 
     def __init__(
         self, paths: RunFolder, coordinator: Coordinator, digest: str, saved: Checkpoint | None
     ) -> None:
         """Take over from a checkpoint, or start afresh; rows that come after it are cut."""
         self.paths = paths
-        self.digest = digest
-        self._recorded = coordinator.state, saved.num_steps if saved else 0
-        self._earlier_seconds = saved.seconds if saved else 0.0
-        self._started = self._saved_at = time.monotonic()
+        self.checkpoint = saved or Checkpoint(coordinator.state, digest, 0, 0.0)
+        self._saved_at = time.monotonic()
+        self._started = self._saved_at - self.checkpoint.seconds
         self._cost = 0.0  # seconds that the last checkpoint took
         self._metrics = MetricsFile(paths.file("metrics.csv"), coordinator.generation)
 
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The search after the last generation whose row is written."""
-        state, num_steps = self._recorded
-        seconds = self._earlier_seconds + time.monotonic() - self._started
-        return Checkpoint(state, self.digest, num_steps, seconds)
-
     def record(self, coordinator: Coordinator, report: GenerationReport) -> None:
         """Write the generation's row, and a checkpoint where one is due."""
-        self._metrics.append(report, self.checkpoint.seconds)
-        self._recorded = coordinator.state, self._recorded[1] + report.num_steps
+        seconds = time.monotonic() - self._started
+        self._metrics.append(report, seconds)
+        num_steps = self.checkpoint.num_steps + report.num_steps
+        self.checkpoint = Checkpoint(coordinator.state, self.checkpoint.digest, num_steps, seconds)
         waited = time.monotonic() - self._saved_at
         if waited > max(CHECKPOINT_INTERVAL, self._cost / CHECKPOINT_SHARE):
             self.save()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -23,6 +22,7 @@ from wann.files import write_atomically
 from wann.network import Network, load_network
 from wann.tasks import Card, ControlTask, card_of_table
 
+RUNS = ("results", "runs")  # the folders below a root that hold the runs
 RECORDED_PACKAGES = ("wann-search", "numpy", "numba", "gymnasium", "scipy")
 
 
@@ -64,7 +64,7 @@ class RunFolder:
     @property
     def folder(self) -> Path:
         """The folder of everything that came out of the run."""
-        return self.root / "results" / "runs" / self.name
+        return self.root.joinpath(*RUNS, self.name)
 
     @property
     def checkpoint(self) -> Path:
@@ -111,7 +111,7 @@ def describe(
     """
     import tomli_w
 
-    content = {"search": dataclasses.asdict(spec.config), "card": spec.card.table()}
+    content = {"search": spec.config.table(), "card": spec.card.table()}
     write_atomically(paths.file("config.toml"), tomli_w.dumps(content))
     if spec.start is not None:
         spec.start.save(paths.file("start.json"))
@@ -178,9 +178,15 @@ def read_spec(paths: RunFolder) -> RunSpec:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: not a configuration: {error}") from error
     check_keys(tables, ("search", "card"), str(path))
-    config = search_config([(str(path), tables.get("search", {}))])
+    for name in ("search", "card"):
+        if not isinstance(tables.get(name), dict):
+            raise ValueError(f"{path} tells of no run: its table [{name}] is missing")
+    try:
+        config = search_config([("[search]", tables["search"])])
+        card = card_of_table(tables["card"], str(path))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from None
     start = paths.file("start.json")
-    card = card_of_table(tables.get("card", {}), str(path))
     spec = RunSpec(config, card, load_network(start) if start.exists() else None)
     if spec.name != paths.name:
         raise ValueError(f"{path} tells of run {spec.name}, but its folder is that of {paths.name}")
@@ -190,14 +196,19 @@ def read_spec(paths: RunFolder) -> RunSpec:
 def find_run(name: str, root: Path | str = ".") -> RunFolder:
     """Return the folder of the run of this name below `root`, or at this path.
 
-    Raises ValueError with the nearest match when there is none.
+    Raises ValueError, with the nearest match, when there is none.
     """
     root = Path(root)
     path = Path(name)
-    if path.name != name and path.is_dir() and len(path.resolve().parents) > 2:
+    runs = root.joinpath(*RUNS)
+    if path.name != name and path.is_dir():
         resolved = path.resolve()
+        if resolved.parts[-3:-1] != RUNS:
+            raise ValueError(
+                f"{name!r} is not the folder of a run, which is results/runs/NAME below some "
+                "folder; a run keeps its name and its place there"
+            )
         return RunFolder(resolved.parents[2], resolved.name)
-    runs = root / "results" / "runs"
     known = sorted(each.name for each in runs.iterdir()) if runs.is_dir() else []
     if name not in known:
         raise unknown("run", name, known, f"looked in {runs}")

@@ -9,6 +9,35 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 CONFIDENCE = 0.95
+MAX_REASON = 1000  # characters of a fault's reason that are kept
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a network of a batch has no score.
+
+    index: which of the batch. reason: kept as one line of at most MAX_REASON characters.
+    """
+
+    index: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        line = " ".join(self.reason.encode(errors="replace").decode().split())
+        short = line if len(line) <= MAX_REASON else line[: MAX_REASON - 3] + "..."
+        object.__setattr__(self, "reason", short)
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A network that is not scored again.
+
+    key: `Topology.key`. generation, reason: when and why it had no score.
+    """
+
+    key: int
+    generation: int
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +46,12 @@ class Scores:
 
     returns: [G, W, R]; minus infinity for a rollout that could not be carried out.
     num_steps: environment steps that were simulated to get them.
+    faults: networks that must not be tried again, each once; all their returns are minus infinity.
     """
 
     returns: Float64[np.ndarray, "G W R"]
     num_steps: int = 0
+    faults: tuple[Fault, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "returns", np.asarray(self.returns, dtype=np.float64))
@@ -31,6 +62,8 @@ class Scores:
             where = tuple(int(each[0]) for each in np.nonzero(~is_score))
             came = f"returns{list(where)} is {self.returns[where]}"
             raise ValueError(f"returns must be numbers or minus infinity, but {came}")
+        object.__setattr__(self, "faults", tuple(self.faults))
+        _check_faults(self.returns, self.faults)
 
     @property
     def by_weight(self) -> Float64[np.ndarray, "G W"]:
@@ -48,8 +81,28 @@ class Scores:
         return self.by_weight.max(axis=1)
 
     def take(self, indices: Int64[np.ndarray, "K"]) -> Scores:
-        """Return the scores of the networks at these indices, in this order."""
-        return Scores(self.returns[indices])
+        """Return the scores and faults of the networks at these indices, in this order."""
+        reasons = {each.index: each.reason for each in self.faults}
+        taken = enumerate(np.arange(len(self.returns))[indices].tolist())
+        faults = tuple(Fault(new, reasons[old]) for new, old in taken if old in reasons)
+        return Scores(self.returns[indices], faults=faults)
+
+
+def _check_faults(returns: Float64[np.ndarray, "G W R"], faults: tuple[Fault, ...]) -> None:
+    """Raise ValueError where a fault is not one network's, or that network has a score."""
+    found = set()
+    for each in faults:
+        if not 0 <= each.index < len(returns) or each.index in found:
+            raise ValueError(
+                f"faults must be of different networks, 0 to {len(returns) - 1}, "
+                f"but one is of network {each.index}"
+            )
+        found.add(each.index)
+        if (returns[each.index] > -np.inf).any():
+            raise ValueError(
+                f"a network with a fault must have minus infinity in all its returns, "
+                f"but network {each.index} has {returns[each.index].max()}"
+            )
 
 
 def mean_with_interval(returns: Float64[np.ndarray, "W R"]) -> tuple[float, float, float]:

@@ -29,7 +29,7 @@ class Topology:
     """
 
     num_inputs: int
-    offsets: Int32[np.ndarray, "N+1"]
+    offsets: Int32[np.ndarray, "N_plus_1"]
     sources: Int32[np.ndarray, "E"]
     activations: UInt8[np.ndarray, "N"]
     outputs: Int32[np.ndarray, "O"]
@@ -101,9 +101,9 @@ class Topologies:
     """
 
     num_inputs: int
-    node_offsets: Int64[np.ndarray, "G+1"]
-    edge_offsets: Int64[np.ndarray, "G+1"]
-    offsets: Int32[np.ndarray, "allN+G"]
+    node_offsets: Int64[np.ndarray, "G_plus_1"]
+    edge_offsets: Int64[np.ndarray, "G_plus_1"]
+    offsets: Int32[np.ndarray, "allN_plus_G"]
     sources: Int32[np.ndarray, "allE"]
     activations: UInt8[np.ndarray, "allN"]
     outputs: Int32[np.ndarray, "G O"]
@@ -134,9 +134,19 @@ class Topologies:
         return self.outputs.shape[1]
 
     @property
+    def nbytes(self) -> int:
+        """Size of all arrays, in bytes."""
+        return sum(each.nbytes for each in vars(self).values() if isinstance(each, np.ndarray))
+
+    @property
     def num_connections(self) -> Int64[np.ndarray, "G"]:
         """Number of live links of each topology."""
         return np.diff(self.edge_offsets)
+
+    @property
+    def num_hidden(self) -> Int64[np.ndarray, "G"]:
+        """Number of live hidden nodes of each topology."""
+        return np.diff(self.node_offsets) - 1 - self.num_inputs - self.num_outputs
 
     def __len__(self) -> int:
         return len(self.node_offsets) - 1
@@ -197,13 +207,13 @@ class Topologies:
 
 
 def _restarted(
-    offsets: Int64[np.ndarray, "G+1"], indices: Int64[np.ndarray, "K"]
+    offsets: Int64[np.ndarray, "G_plus_1"], indices: Int64[np.ndarray, "K"]
 ) -> Int64[np.ndarray, "K+1"]:
     return np.concatenate([[0], np.cumsum(offsets[indices + 1] - offsets[indices])])
 
 
 def _ranges(
-    offsets: Int64[np.ndarray, "G+1"], indices: Int64[np.ndarray, "K"]
+    offsets: Int64[np.ndarray, "G_plus_1"], indices: Int64[np.ndarray, "K"]
 ) -> Int64[np.ndarray, "M"]:
     """Return the positions offsets[i]..offsets[i+1]-1 of every i in `indices`, in that order."""
     ends = _restarted(offsets, indices)

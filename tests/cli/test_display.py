@@ -11,7 +11,15 @@ import pytest
 from rich.console import Console
 
 from wann.cli import display
-from wann.cli.display import Display, Limits, Pace, display_for, duration, shortened
+from wann.cli.display import (
+    Display,
+    Limits,
+    Pace,
+    display_for,
+    duration,
+    passing_line,
+    shortened,
+)
 from wann.config import SearchConfig
 from wann.coordinator import Coordinator, GenerationReport
 
@@ -81,6 +89,31 @@ def test_on_a_terminal_two_lines_are_kept_up_to_date(coordinator: Coordinator) -
     assert "CartPole-v1" in text.getvalue()
     assert "generation 3/1000" in text.getvalue()
     assert "held-out 400.0" in text.getvalue()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_takes_long_before_the_first_generation_is_said(is_terminal: bool) -> None:
+    console, text = console_on(is_terminal)
+    with display_for(console, "task", False, Limits(), "starting Ray"):
+        time.sleep(1.5 / display.REFRESHES)
+    assert "starting Ray" in text.getvalue()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_passing_line_stays_where_there_is_no_terminal(is_terminal: bool) -> None:
+    console, text = console_on(is_terminal)
+    with passing_line(console) as show:
+        show("compiling")
+        time.sleep(0.2)
+    assert ("\x1b[2K" in text.getvalue()) == is_terminal  # erases the line
+    assert "compiling" in text.getvalue()
+
+
+def test_a_passing_line_is_not_shown_if_quiet() -> None:
+    console, text = console_on(True, quiet=True)
+    with passing_line(console) as show:
+        show("compiling")
+    assert text.getvalue() == ""
 
 
 def test_colours_are_left_out_where_the_user_wants_none(

@@ -17,6 +17,8 @@ class Options:
 
     place: str = field(default="", metadata={"positional": True})
     """Where"""
+    words: str = "abc"
+    """Words"""
     number: int = 3
     """A whole
     number"""
@@ -70,6 +72,9 @@ def test_a_list_is_separated_by_commas_or_spaces() -> None:
         (["--share", "half"], r"--share: a number was wanted, but 'half' was given"),
         (["--truth", "maybe"], r"--truth: true or false was wanted, but 'maybe' was given"),
         (["--number"], r"--number needs a value"),
+        (["--words="], r"--words: a value was wanted, but '' was given; leave it out for the"),
+        (["--words", ""], r"--words: a value was wanted, but '' was given"),
+        ([""], r"--place: a value was wanted, but '' was given"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(argv: list[str], message: str) -> None:

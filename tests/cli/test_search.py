@@ -11,7 +11,6 @@ import pytest
 
 from tests.commands import TINY, Run
 from wann.cli import display
-from wann.cli.search import is_cold
 from wann.run_files import find_run
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ def test_a_search_leaves_its_files_and_tells_what_to_type_next(folder: Path, sea
 def test_the_same_command_again_says_that_the_run_is_finished(search: Run) -> None:
     first, second = search("--json", "--quiet"), search("--json")
     assert "is finished: it has 3 generations" in second.err
-    assert json.loads(second.out)["champion"] == json.loads(first.out)["champion"]
-    assert json.loads(second.out)["resumed_at"] == 3
+    assert json.loads(second.out) == json.loads(first.out) | {"resumed_at": 3}
 
 
 def test_json_is_one_object_and_alone_on_standard_output(search: Run) -> None:
@@ -59,7 +57,7 @@ def test_json_is_one_object_and_alone_on_standard_output(search: Run) -> None:
     data = json.loads(ended.out)
     assert ended.out.count("\n") == 1
     assert data["generations"] == 3
-    assert data["reached"] is True
+    assert data["reached"] is None  # there was no target
     assert data["champion"]["scores"]["test"]["episodes"] == 2
     front = [each["connections"] for each in data["front"]]
     assert front == sorted(set(front))
@@ -170,8 +168,11 @@ def test_a_target_that_one_seed_misses_is_exit_code_4(search: Run) -> None:
 
 def test_a_reached_target_ends_the_search(search: Run) -> None:
     ended = search("--target=1", "--generations=50", "--json")
-    assert (ended.code, json.loads(ended.out)["generations"]) == (0, 1)
+    data = json.loads(ended.out)
+    assert (ended.code, data["generations"], data["reached"]) == (0, 1, True)
     assert "stopped at the target after 1 of 50 generations" in ended.err
+    again = json.loads(search("--target=1", "--generations=50", "--json").out)
+    assert again["search_seconds"] == data["search_seconds"]
 
 
 def test_a_time_limit_ends_the_search(search: Run) -> None:
@@ -221,10 +222,18 @@ def test_a_run_in_other_hands_is_left_alone(folder: Path, search: Run) -> None:
     assert "is in the hands of another process" in ended.err
 
 
-@pytest.mark.parametrize("blocked", [".", "results", "populations"])
+def test_a_file_as_the_folder_to_write_to_is_refused(folder: Path, search: Run) -> None:
+    (folder / "out").write_text("in the way")
+    ended = search("--out=out")
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == "wann-search: error: --out must be a folder, but 'out' is a file\n"
+    assert (folder / "out").read_text() == "in the way"
+
+
+@pytest.mark.parametrize("blocked", ["results", "populations"])
 def test_a_file_in_the_way_is_told_in_one_line(folder: Path, search: Run, blocked: str) -> None:
     place = folder / "out" / blocked
-    place.parent.mkdir(exist_ok=True) if blocked != "." else None
+    place.parent.mkdir()
     place.write_text("in the way")
     ended = search("--out=out", "--quiet")
     assert (ended.code, ended.out) == (1, "")
@@ -248,13 +257,6 @@ def test_notes_on_the_task_are_shown(search: Run) -> None:
     assert (
         "'Blackjack' has no version; the newest, 'Blackjack-v1'" in search("--task=Blackjack").err
     )
-
-
-def test_the_cache_is_cold_until_it_holds_a_kernel(tmp_path: Path) -> None:
-    assert is_cold(tmp_path)
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "kernel.1.nbc").touch()
-    assert not is_cold(tmp_path)
 
 
 def test_what_was_typed_is_on_record(folder: Path, search: Run) -> None:

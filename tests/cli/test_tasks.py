@@ -8,7 +8,7 @@ import pytest
 
 from tests.commands import Run
 from wann.cli import tasks
-from wann.tasks import MissingDependency, shipped_cards
+from wann.tasks import MissingDependency, available_tasks, shipped_cards
 
 
 def test_every_card_that_ships_is_listed(wann: Run) -> None:
@@ -20,6 +20,31 @@ def test_every_card_that_ships_is_listed(wann: Run) -> None:
     assert starts["wann/SwingUp-v0"] == ["5", "1", "compiled"]
     assert starts["LunarLander-v3"] == ["8", "4", "Python"]
     assert set(shipped_cards()) <= set(starts)
+
+
+def test_all_tasks_are_named_where_an_error_says_so(wann: Run) -> None:
+    hint = wann("tasks", "no-such-task").err.rpartition("(`")[2]
+    assert hint == "wann tasks --all` names all)\n"
+    ended = wann("tasks", "--all")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.split() == list(available_tasks())
+    assert "Taxi-v4" in ended.out.split()
+
+
+def test_on_a_terminal_all_tasks_stand_in_columns(
+    wann: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    lines = wann("tasks", "--all").out.splitlines()
+    assert len(lines) < len(available_tasks()) / 2
+    assert max(map(len, lines)) <= 80
+
+
+def test_one_task_and_all_tasks_exclude_each_other(wann: Run) -> None:
+    ended = wann("tasks", "CartPole-v1", "--all")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--all names every task, but 'CartPole-v1' was given" in ended.err
 
 
 def test_a_task_shows_its_settings_under_each_preset(wann: Run) -> None:

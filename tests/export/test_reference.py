@@ -14,7 +14,7 @@ needs_reference = pytest.mark.skipif(
     "WANN_REFERENCE_DIR" not in os.environ,
     reason="WANN_REFERENCE_DIR must name the folder that holds nets/swing.out",
 )
-TINY = "0,0,1,0,0,1\n0,0,0.5,nan,0,1\n0,0,0,0,-2,5\n0,0,0,0,0,1\n0,0,0,0,0,1\n"
+TINY = "0,0,1,0,0,1\n0,0,0.5,nan,0,1\n0,0,0,0,-2,5\n0,0,0,0,nan,1\n0,0,0,0,0,1\n"
 
 
 def load(tmp_path, text, num_inputs=1, num_outputs=1, **options):
@@ -28,6 +28,8 @@ def as_out(network):
     topology = network.topology
     matrix = np.zeros((topology.num_nodes, topology.num_nodes + 1))
     weights = np.broadcast_to(network.weights, topology.num_connections)
+    for node in range(1 + topology.num_inputs, topology.num_nodes - topology.num_outputs):
+        matrix[0, node] = matrix[node, -2] = np.nan  # evolution leaves disabled links everywhere
     matrix[topology.sources, topology.targets()] = weights
     matrix[:, -1] = topology.activations
     return "".join(",".join(f"{each:1.2e}" for each in row) + "\n" for row in matrix)
@@ -106,6 +108,31 @@ def test_a_file_too_small_for_the_task_is_refused(tmp_path):
         load(tmp_path, TINY, 3, 2)
 
 
+UNFIT = [
+    (2, 1, 1, 1, "node 2 would be hidden, but no link goes into it"),
+    (1, 2, 1, 1, "node 3 would be hidden, but no link goes out of it"),
+    (1, 1, 1, 2, "node 2 would be an output, but a link goes out of it"),
+]
+
+
+@pytest.mark.parametrize(("num_inputs", "num_outputs", "read_inputs", "read_outputs", "why"), UNFIT)
+def test_a_file_is_refused_for_a_task_of_other_sizes(
+    tmp_path, num_inputs, num_outputs, read_inputs, read_outputs, why
+):
+    text = as_out(random_network(num_inputs, num_outputs, 1, 8, seed=0))
+    assert load(tmp_path, text, num_inputs, num_outputs).topology.num_inputs == num_inputs
+    sizes = f"{read_inputs} inputs and {read_outputs} outputs"
+    with pytest.raises(ValueError, match=f"is of another task than one of {sizes}: {why}"):
+        load(tmp_path, text, read_inputs, read_outputs)
+
+
+@needs_reference
+@pytest.mark.parametrize("sizes", [(4, 2), (2, 1), (4, 1), (5, 2), (8, 4), (24, 4)])
+def test_the_released_champion_is_refused_for_other_tasks(sizes):
+    with pytest.raises(ValueError, match=r"swing\.out is not a usable \.out file: it"):
+        load_out(Path(os.environ["WANN_REFERENCE_DIR"]) / "nets" / "swing.out", *sizes)
+
+
 @pytest.mark.parametrize("sizes", [(0, 1), (1, 0)])
 def test_a_task_without_inputs_or_outputs_is_refused(tmp_path, sizes):
     with pytest.raises(ValueError, match="puts must be at least 1, but 0 was given"):
@@ -143,8 +170,10 @@ def test_ten_thousand_damaged_files_are_refused_calmly(tmp_path):
 
 @pytest.mark.slow
 def test_the_largest_file_is_read_calmly(tmp_path):
-    row = b"0.00e+00," * 2000 + b"1.00e+00\n"
-    refused = count_refusals(lambda path: load_out(path, 2, 1), [row * 2000], tmp_path / "x.out")
+    matrix = np.zeros((2000, 2001))
+    matrix[0, 3:], matrix[3:-1, -2], matrix[:, -1] = 1.0, 1.0, 1.0
+    text = b"".join(b",".join(b"%1.2e" % each for each in row) + b"\n" for row in matrix)
+    refused = count_refusals(lambda path: load_out(path, 2, 1), [text], tmp_path / "x.out")
     assert refused == 0
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from tests.fuzzing import count_refusals, mutations
 from wann.config import preset_named, search_config
-from wann.tasks.card import ACTION_RULES, Card, read_card, shipped_cards
+from wann.network import CONTROL_RULES
+from wann.tasks.card import Card, read_card, shipped_cards
 
 FULL_CARD = """
 task = "my/Reacher-v0"
@@ -62,6 +63,10 @@ BAD_CARDS = {
     "task = 5": "task must be one line of text, but 5 was given",
     'task = ""': "task must be an id or 'module:Id-v0', but '' was given",
     'task = "a:b:c"': "task must be an id or 'module:Id-v0'",
+    'task = ":CartPole-v1"': "task must be an id or 'module:Id-v0', but ':CartPole-v1' was given",
+    'task = "a:"': "task must be an id or 'module:Id-v0', but 'a:' was given",
+    'task = "-T"': "task must begin with a letter or a digit, but '-T' was given",
+    'task = "../T"': "task must begin with a letter or a digit, but '../T' was given",
     'task = "a\\nb"': "task must be one line of text",
     'task = "T"\nenvironment = " T"': "environment must be an id",
     'task = "T"\nmax_step = 5': "unknown key 'max_step'; did you mean 'max_steps'",
@@ -181,7 +186,7 @@ def test_presets_hold_the_papers_sizes() -> None:
 def test_the_page_about_cards_names_every_key_and_rule() -> None:
     page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
     keys = {each.name for each in fields(Card)} - {"source", "presets"} | {"[preset.NAME]"}
-    for name in (*keys, *ACTION_RULES):
+    for name in (*keys, *CONTROL_RULES):
         assert f"`{name}`" in page or f"`[{name}]`" in page, name
 
 

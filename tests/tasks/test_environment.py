@@ -10,7 +10,7 @@ from typing import Any
 import gymnasium
 import pytest
 
-from wann.tasks import available_tasks, load_task, shipped_cards
+from wann.tasks import Card, available_tasks, control_task, load_task, shipped_cards
 from wann.tasks.faults import EnvironmentFault, MissingDependency
 
 
@@ -39,7 +39,7 @@ def test_all_tasks_are_listed_those_with_cards_first() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Cartpole-v1", "no task 'Cartpole-v1'; did you mean 'CartPole-v1'. .`wann tasks` names"),
+        ("Cartpole-v1", "no task 'Cartpole-v1'; did you mean 'CartPole-v1'. .`wann tasks --all` n"),
         ("CartPole-v9", "no task 'CartPole-v9'; did you mean 'CartPole-v1'"),
         ("wann/SwingUp-v1", "no task 'wann/SwingUp-v1'; did you mean 'wann/SwingUp-v0'"),
         ("", "no task ''"),
@@ -81,6 +81,24 @@ def test_a_module_that_fails_when_imported_is_a_fault_of_one_line(still_envs: Pa
         EnvironmentFault, match=r"'broken_envs' .*cannot be imported: RuntimeError: first second"
     ):
         load_task("broken_envs:A-v0")
+
+
+def test_a_wrapper_that_returns_no_environment_is_refused() -> None:
+    card = Card("CartPole-v1", wrappers=("builtins:bool",))
+    with pytest.raises(
+        ValueError, match="wrapper 'builtins:bool' must return a Gymnasium environment, not True"
+    ):
+        control_task(card)
+
+
+@pytest.mark.parametrize(
+    "text", ['wrappers = ["builtins:bool"]', 'wrappers = ["json:No"]', "arguments = {x = 3}"]
+)
+def test_what_a_card_cannot_be_made_with_names_the_card(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(f'task = "mine"\nenvironment = "CartPole-v1"\n{text}\n')
+    with pytest.raises(ValueError, match=f"^card '{path}': "):
+        load_task(path)
 
 
 class Raising(gymnasium.Env[Any, Any]):

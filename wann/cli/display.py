@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -59,7 +61,7 @@ class Pace:
         marks = self._marks
         first, last = marks[0], marks[-1]
         if first[1] == 0 and len(marks) > 1:
-            first = marks[1]  # the first generation also compiles the kernels
+            first = marks[1]  # the first generation also loads the kernels
         seconds = last[0] - first[0]
         if seconds <= 0.0:
             return 0.0, 0.0
@@ -108,11 +110,17 @@ class Display:
 class _Plain(Display):
     """Writes a line for the first and the last generation, and for one every few seconds."""
 
-    def __init__(self, console: Console, limits: Limits) -> None:
+    def __init__(self, console: Console, limits: Limits, beginning: str) -> None:
         self._console = console
         self._limits = limits
+        self._beginning = beginning
         self._pace = Pace()
         self._last = 0.0
+
+    def __enter__(self) -> _Plain:
+        if self._beginning:
+            self._console.print(self._beginning, soft_wrap=True)
+        return self
 
     def __call__(self, coordinator: Coordinator, report: GenerationReport) -> None:
         self._pace.note(report.num_steps)
@@ -136,8 +144,9 @@ class _Plain(Display):
 class _Live(Display):
     """Keeps two lines up to date; a thread draws them, a generation costs a few microseconds."""
 
-    def __init__(self, console: Console, title: str, limits: Limits) -> None:
+    def __init__(self, console: Console, title: str, limits: Limits, beginning: str) -> None:
         self._title = title
+        self._beginning = beginning or "starting"
         self._limits = limits
         self._is_last = False
         self._pace = Pace()
@@ -183,13 +192,36 @@ class _Live(Display):
             return SCORING
         rate, _ = self._pace.rates()
         left = f"  {duration((self._total - done) / rate)} left" if rate else ""
-        return f"generation {done}/{self._total}{left}" if done else "starting"
+        return f"generation {done}/{self._total}{left}" if done else self._beginning
 
 
-def display_for(console: Console, title: str, quiet: bool, limits: Limits) -> Display:
-    """Return what shows a search on this console: nothing if quiet, live lines on a terminal."""
+def display_for(
+    console: Console, title: str, quiet: bool, limits: Limits, beginning: str = ""
+) -> Display:
+    """Return what shows a search on this console: nothing if quiet, live lines on a terminal.
+
+    beginning: what is shown until the first generation is done, if there is something to wait for.
+    """
     if quiet:
         return Display()
-    if console.is_terminal and not console.is_dumb_terminal:
-        return _Live(console, title, limits)
-    return _Plain(console, limits)
+    if _is_live(console):
+        return _Live(console, title, limits, beginning)
+    return _Plain(console, limits, beginning)
+
+
+@contextmanager
+def passing_line(console: Console) -> Iterator[Callable[[str], None]]:
+    """Give what shows a line: on a terminal until the end of this context, elsewhere for good."""
+    with ExitStack() as until_end:
+
+        def show(line: str) -> None:
+            if _is_live(console) and not console.quiet:
+                until_end.enter_context(console.status(line))
+            else:
+                console.print(line)
+
+        yield show
+
+
+def _is_live(console: Console) -> bool:
+    return console.is_terminal and not console.is_dumb_terminal

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wann.checks import number_in, whole_number_in
+from wann.checks import number_in
 from wann.cli.parsing import parse_typed
-from wann.config import MAX_WORKERS, SearchConfig, check_keys, preset_named, search_config
+from wann.config import (
+    BACKENDS,
+    PATIENCE,
+    Backend,
+    SearchConfig,
+    check_keys,
+    preset_named,
+    search_config,
+)
 from wann.files import read_bounded
 
 if TYPE_CHECKING:
@@ -43,8 +52,16 @@ class RunOptions:
     """Fill the first generation with a found network and its mutants"""
     resume: str = field(default="", metadata={"metavar": "RUN"})
     """Go on with a run; --generations may make it longer"""
+    backend: str = field(default="auto", metadata={"metavar": "|".join(BACKENDS)})
+    """Threads here, or Ray's actors; auto: local where the task is compiled"""
     workers: int = 0
-    """Threads; 0 for all cores"""
+    """Threads or actors; 0 for all cores"""
+    ray_address: str = field(default="", metadata={"metavar": "auto|HOST:PORT"})
+    """Join a Ray cluster instead of starting Ray here"""
+    deadline: float = field(default=0.0, metadata={"metavar": "SECONDS"})
+    """Longest that an actor may take over a piece of work; 0: by what others took"""
+    patience: float = field(default=PATIENCE, metadata={"metavar": "SECONDS"})
+    """Save and give up after so long without any actor"""
     time_limit: float | None = field(default=None, metadata={"metavar": "SECONDS"})
     """Start no further generation after so long"""
     target: float | None = field(default=None, metadata={"metavar": "SCORE"})
@@ -59,11 +76,19 @@ class RunOptions:
     """Show the traceback of an error"""
 
     def __post_init__(self) -> None:
-        whole_number_in("--workers", self.workers, 0, MAX_WORKERS)
+        _ = self.where
+        for name, value in (("--time-limit", self.time_limit), ("--target", self.target)):
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, but {value} was given")
         if self.time_limit is not None:
             number_in("--time-limit", self.time_limit, 0)
-        if self.target is not None:
-            number_in("--target", self.target, -1e300)
+        if Path(self.out).exists() and not Path(self.out).is_dir():
+            raise ValueError(f"--out must be a folder, but {self.out!r} is a file")
+
+    @property
+    def where(self) -> Backend:
+        """What evaluates the networks."""
+        return Backend(self.backend, self.workers, self.ray_address, self.deadline, self.patience)
 
 
 @dataclass(frozen=True, eq=False)

@@ -90,6 +90,12 @@ def parse_typed(
     found: dict[str, Any] = {}
     for section in vars(parsed).values():
         found |= vars(section)
+    for name, value in found.items():
+        if value == "":
+            raise ValueError(
+                f"--{name.replace('_', '-')}: a value was wanted, but '' was given; "
+                "leave it out for the default"
+            )
     flags = {each.name for group, _ in groups.values() for each in _flags(group)}
     return {
         name: value
@@ -163,7 +169,7 @@ def _plain_type(hint: Any) -> type:
 
 
 def _default_hint(default: Any) -> str:
-    if default in (None, ""):
+    if default in (None, "", ()):
         return ""
     if isinstance(default, bool):
         return f"({str(default).lower()})"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from wann.cli.options import Plan, RunOptions, plan
-from wann.kernel_cache import use_kernel_cache
+from wann.cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from wann.run import Outcome, Run
@@ -38,16 +36,18 @@ def run_search(argv: Sequence[str], prog: str, console: Console) -> int:
 
 
 def _run_one(spec: RunSpec, asked: Plan, command: list[str], console: Console) -> Outcome:
+    from wann.cli.sources import call_name
     from wann.run import Run
 
     options = asked.options
-    run = Run(spec, asked.root, options.workers, command)
+    run = Run(spec, asked.root, options.where, command)
     for note in run.task.notes:
         console.print(note, soft_wrap=True)
-    name = call_name(run)
+    name = call_name(run.paths)
     _announce(run, console)
     try:
-        outcome = _execute(run, options, console)
+        with stoppable():
+            outcome = _execute(run, options, console)
     except KeyboardInterrupt:
         _say_how_to_go_on(run, name)
         raise
@@ -57,39 +57,43 @@ def _run_one(spec: RunSpec, asked: Plan, command: list[str], console: Console) -
 
 
 def _execute(run: Run, options: RunOptions, console: Console) -> Outcome:
-    from wann.cli.display import Limits, display_for
+    from wann.cli.display import Limits, display_for, passing_line
+    from wann.kernel_build import build_kernels, groups_for
 
+    if not _is_finished(run):
+        with passing_line(console) as show:
+            build_kernels(groups_for(run.task), show)
     limits = Limits(options.target, options.time_limit)
     title = f"{run.task.id} seed {run.spec.config.seed}"
-    with display_for(console, title, options.quiet, limits) as display:
+    with display_for(console, title, options.quiet, limits, _beginning(run)) as display:
         return run.execute([display], options.time_limit, options.target)
 
 
-def call_name(run: Run) -> str:
-    """Return what commands call this run: its name, or its folder when that is elsewhere."""
-    here = run.paths.root.resolve() == Path.cwd()
-    return run.paths.name if here else shlex.quote(str(run.paths.folder))
+def _beginning(run: Run) -> str:
+    """Return what takes seconds before the first generation, or "" when nothing does."""
+    from wann.backend import uses_ray
+
+    if _is_finished(run) or not uses_ray(run.backend, run.task):
+        return ""
+    address = run.backend.cluster
+    return f"joining the Ray cluster ({address})" if address else "starting Ray"
 
 
 def _announce(run: Run, console: Console) -> None:
+    if not _is_finished(run):
+        begun = "going on with " if run.paths.checkpoint.exists() else ""
+        console.print(f"{begun}run {run.paths.name}", soft_wrap=True)
+
+
+def _is_finished(run: Run) -> bool:
     from wann.run_files import finished_generations
 
-    config = run.spec.config
-    finished = finished_generations(run.paths)
     is_begun = run.paths.checkpoint.exists()
-    if is_begun and finished >= config.generations:
-        return
-    console.print(f"{'going on with ' if is_begun else ''}run {run.paths.name}", soft_wrap=True)
-    if is_cold(use_kernel_cache()):
-        console.print("compiling kernels for the first time, which takes up to a minute")
-
-
-def is_cold(folder: Path) -> bool:
-    """Return whether no kernel has been compiled into this cache folder yet."""
-    return not any(folder.rglob("*.nbc"))
+    return is_begun and finished_generations(run.paths) >= run.spec.config.generations
 
 
 def _print_end(run: Run, outcome: Outcome, target: float | None, console: Console) -> None:
+    from wann.cli.sources import call_name
     from wann.cli.tables import counted, print_outcome
 
     total = run.spec.config.generations
@@ -99,7 +103,7 @@ def _print_end(run: Run, outcome: Outcome, target: float | None, console: Consol
     elif outcome.generations < total:
         why = "at the target" if target is not None and outcome.reached else "by the time limit"
         console.print(f"stopped {why} after {outcome.generations} of {total} generations")
-    print_outcome(console, outcome, run.task.solved, total, call_name(run))
+    print_outcome(console, outcome, run.task.solved, total, call_name(run.paths))
 
 
 def _say_how_to_go_on(run: Run, name: str) -> None:
@@ -124,7 +128,7 @@ def _data(asked: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     from wann.cli.tables import finite, outcome_data, seeds_summary
 
     runs = [
-        {"seed": spec.config.seed} | outcome_data(outcome)
+        {"seed": spec.config.seed} | outcome_data(outcome, asked.options.target)
         for spec, outcome in zip(asked.specs, outcomes, strict=True)
     ]
     whole = {"runs": runs, "summary": seeds_summary(outcomes)} if asked.options.seeds else runs[0]

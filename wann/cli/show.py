@@ -14,6 +14,7 @@ from rich.table import Table
 
 from wann.activations import activation_of
 from wann.cli.parsing import parse_typed
+from wann.cli.stopping import stoppable
 from wann.cli.tables import num_hidden, plain_table, print_scores
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ShowOptions:
     task: str = field(default="", metadata={"metavar": "ID"})
     """The task of a .out file, which does not say it itself"""
     svg: str = field(default="", metadata={"metavar": "FILE"})
-    """Where to draw it, instead of beside the network's file"""
+    """Where to draw it, instead of in the run's folder or, for a file, here"""
     debug: bool = field(default=False, metadata={"flag": True})
     """Show the traceback of an error"""
 
@@ -41,8 +42,8 @@ class ShowOptions:
 def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
     """Return 0 after printing a network's table to standard output and drawing it.
 
-    Raises ValueError when there is no such network or it is damaged, OSError when the picture
-    cannot be written.
+    Raises ValueError when there is no such network, it is damaged or made for another task, or the
+    picture has no place to go to; RuntimeError when the picture cannot be written.
     """
     names = [each.name for each in fields(ShowOptions)]
     typed = parse_typed(argv, prog, DESCRIPTION, {"show": (ShowOptions, names)})
@@ -61,9 +62,7 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
     if len(shown_nodes(network.topology)) <= MAX_SHOWN_NODES:
         output.print("\nlayer by layer, with w for the shared weight", style="bold")
         output.print(_nodes_table(network))
-    from wann.export.drawing import save_svg
-
-    save_svg(network, picture)
+    _draw(network, picture)
     output.print(f"\npicture  {picture}", soft_wrap=True)
     return 0
 
@@ -74,14 +73,50 @@ def _found(options: ShowOptions) -> tuple[Network, Path]:
     from wann.run_files import find_run
     from wann.tasks import load_task
 
+    if options.svg:
+        _check_picture(options.svg)
+    task = load_task(options.task) if options.task else None
     if is_file_name(options.network):
-        task = load_task(options.task) if options.task else None
+        file = Path(options.network)
         network = found_network(options.network, Path(), task)
-        beside = Path(options.network).with_suffix(".svg")
+        is_of_run = file.with_name("config.toml").exists()
+        picture = (file if is_of_run else Path(file.name)).with_suffix(".svg")
     else:
         paths = find_run(options.network)
-        network, beside = champion_of(paths), paths.file("champion.svg")
-    return network, Path(options.svg) if options.svg else beside
+        network, picture = champion_of(paths), paths.file("champion.svg")
+    if task is not None and network.task != task.id:
+        came = f"is for task {network.task!r}" if network.task else "names no task"
+        raise ValueError(
+            f"--task is for .out files, but {options.network!r} {came}, not {task.id!r}; leave it "
+            "out"
+        )
+    picture = Path(options.svg) if options.svg else picture
+    if picture.resolve() == Path(options.network).resolve():
+        raise ValueError(f"the picture would replace {options.network!r}; --svg names another file")
+    return network, picture
+
+
+def _check_picture(name: str) -> None:
+    path = Path(name)
+    if path.suffix.lower() != ".svg" or path.is_dir():
+        raise ValueError(f"--svg must be the name of a file that ends in .svg, not {name!r}")
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"--svg {name!r} cannot be written: there is no folder {str(path.parent)!r}"
+        )
+
+
+def _draw(network: Network, picture: Path) -> None:
+    from wann.export.drawing import save_svg
+
+    try:
+        with stoppable():
+            save_svg(network, picture)
+    except OSError as error:
+        raise RuntimeError(
+            f"the picture cannot be written to {str(picture)!r}: {str(error.strerror).lower()}; "
+            "--svg chooses another place"
+        ) from error
 
 
 def is_summary(scores: Any) -> bool:
@@ -128,8 +163,8 @@ def _summary_table(network: Network) -> Table:
     table.add_row("action rule", network.action or "not given")
     weight = network.shared_weight
     table.add_row("weights", f"{weight:g} on every link" if weight is not None else "one a link")
-    if "generation" in network.made_by:
-        table.add_row("found", f"in generation {network.made_by['generation']}")
+    if isinstance(generation := network.made_by.get("generation"), int):
+        table.add_row("found", f"in generation {generation}")
     return table
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
+from wann.checkpoint import load_checkpoint
 from wann.network import Network, load_network
-from wann.run_files import RunFolder, find_run
+from wann.run_files import RunFolder, find_run, read_spec
 from wann.tasks import ControlTask
 
 
@@ -44,10 +46,24 @@ def found_network(name: str, root: Path, task: ControlTask | None = None) -> Net
 
 
 def champion_of(paths: RunFolder) -> Network:
-    """Return a run's champion. Raises ValueError when the run has none yet."""
+    """Return a run's champion. Raises ValueError that says what there is when it has none yet."""
     path = paths.file("champion.json")
-    if not path.exists():
+    if path.exists():
+        return load_network(path)
+    spec = read_spec(paths)
+    if not paths.checkpoint.exists():
         raise ValueError(
-            f"run {paths.name} has no champion yet; `wann-search --resume {paths.name}` goes on"
+            f"run {paths.name} has no champion and no checkpoint yet; the command that began it "
+            "starts over"
         )
-    return load_network(path)
+    done = load_checkpoint(paths.checkpoint).state.population.generation
+    raise ValueError(
+        f"run {paths.name} has no champion yet: {done} of {spec.config.generations} generations "
+        f"are saved; `wann-search --resume {call_name(paths)}` goes on"
+    )
+
+
+def call_name(paths: RunFolder) -> str:
+    """Return what commands call this run: its name, or its folder when that is elsewhere."""
+    here = paths.root.resolve() == Path.cwd()
+    return paths.name if here else shlex.quote(str(paths.folder))

@@ -129,7 +129,7 @@ def print_outcome(
 
 def _footer(outcome: Outcome, total: int, name: str) -> str:
     longer = f" --generations {2 * total}" if outcome.generations >= total else ""
-    done = f"{counted(outcome.generations, 'generation')} in {duration(outcome.seconds)}"
+    done = f"{counted(outcome.generations, 'generation')} searched in {duration(outcome.seconds)}"
     return (
         f"\n{done}, {shortened(outcome.num_steps)} environment steps"
         f"\nfiles  {outcome.folder}: champion.json, champion.svg, front.csv, ..."
@@ -138,8 +138,8 @@ def _footer(outcome: Outcome, total: int, name: str) -> str:
     )
 
 
-def outcome_data(outcome: Outcome) -> dict[str, Any]:
-    """Return what `--json` prints of a run."""
+def outcome_data(outcome: Outcome, target: float | None) -> dict[str, Any]:
+    """Return what `--json` prints of a run. "reached" is None when there was no target."""
     champion = outcome.champion
     topology = champion.topology
     return {
@@ -148,8 +148,8 @@ def outcome_data(outcome: Outcome) -> dict[str, Any]:
         "task": champion.task,
         "generations": outcome.generations,
         "resumed_at": outcome.resumed_at,
-        "reached": outcome.reached,
-        "seconds": outcome.seconds,
+        "reached": None if target is None else outcome.reached,
+        "search_seconds": outcome.seconds,
         "num_steps": outcome.num_steps,
         "champion": {
             "connections": topology.num_connections,
@@ -189,7 +189,9 @@ def _figures(outcome: Outcome) -> tuple[float, float, int]:
 
 def seeds_table(seeds: Sequence[int], outcomes: Sequence[Outcome]) -> Table:
     """Return a row a seed, then median and quartiles."""
-    table = plain_table("seed", "test mean", "worst weight", "connections", "generations", "time")
+    table = plain_table(
+        "seed", "test mean", "worst weight", "connections", "generations", "search time"
+    )
     for seed, outcome in zip(seeds, outcomes, strict=True):
         mean, worst, connections = _figures(outcome)
         table.add_row(

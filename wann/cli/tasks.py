@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,8 @@ class TasksOptions:
 
     task: str = field(default="", metadata={"positional": True, "metavar": "ID"})
     """A task to show: its inputs, outputs and settings"""
+    all: bool = field(default=False, metadata={"flag": True})
+    """Name every task: those with a card, then all other Gymnasium ids"""
     debug: bool = field(default=False, metadata={"flag": True})
     """Show the traceback of an error"""
 
@@ -35,7 +38,11 @@ def run_tasks(argv: Sequence[str], prog: str, console: Console) -> int:
     names = [each.name for each in fields(TasksOptions)]
     options = TasksOptions(**parse_typed(argv, prog, DESCRIPTION, {"tasks": (TasksOptions, names)}))
     output = Console(markup=False, highlight=False, emoji=False)
-    if options.task:
+    if options.all and options.task:
+        raise ValueError(f"--all names every task, but {options.task!r} was given; leave one out")
+    if options.all:
+        _print_names(output)
+    elif options.task:
         _print_task(load_task(options.task), output)
     else:
         _print_list(output)
@@ -58,9 +65,18 @@ def _print_list(output: Console) -> None:
     output.print(table)
     others = len(available_tasks()) - len(shipped_cards())
     output.print(
-        f"\n{others} other ids that Gymnasium knows work as well, and so do module:Id-v0 and paths "
-        "of cards.\n`wann tasks ID` shows one; `wann-search --task ID` searches."
+        f"\n{others} other ids of Gymnasium work as well (`wann tasks --all` names them),"
+        "\nand so do module:Id-v0 and paths of cards.\n`wann tasks ID` shows one."
     )
+
+
+def _print_names(output: Console) -> None:
+    """Print all names in columns on a terminal, else, for other programs, a line each."""
+    names = available_tasks()
+    if output.is_terminal:
+        output.print(Columns(names, column_first=True, padding=(0, 2)))
+    else:
+        output.print("\n".join(names), soft_wrap=True)
 
 
 def _print_task(task: ControlTask, output: Console) -> None:

@@ -39,7 +39,9 @@ def load_out(
     The file is a matrix of N rows and N + 1 columns, with commas between: the weight from each
     node (row) to each (column), 0 for no link and NaN for a disabled one, then the node's
     activation id. Nodes are the bias, the inputs, hidden ones and the outputs, in evaluation order.
-    num_inputs, num_outputs: the task's; the file does not hold them.
+    num_inputs, num_outputs: the task's; the file does not hold them, but its links tell: evolution
+        gives each hidden node a link in and a link out, which it may disable but never takes away,
+        and feeds nothing from an output.
     weights: the shared weight, or "stored" for those in the file, which are what evolution started
         from unless someone tuned them.
     The reference enables disabled links between hidden nodes when it evaluates, and writes them as
@@ -74,6 +76,8 @@ def _read(
     targets: list[Int32[np.ndarray, "K"]] = []
     weights: list[Float64[np.ndarray, "K"]] = []
     activations: list[int] = []
+    is_source: list[bool] = []
+    is_target = np.zeros(1, dtype=np.bool_)
     num_links = 0
     num_fixed = 1 + num_inputs + num_outputs
     for node, row in enumerate(_rows(data)):
@@ -83,12 +87,15 @@ def _read(
             raise ValueError(f"{sizes} need {num_fixed} nodes with the bias, but {came}")
         activations.append(_activation(node, float(row[-1])))
         linked = _targets(node, row[:-1], num_inputs)
+        is_source.append(bool(row[:-1].any()))  # by disabled links too: NaN counts as true
+        is_target = is_target | (row[:-1] != 0.0)
         num_links += len(linked)
         if num_links > MAX_LINKS:
             raise ValueError(f"it has more than {MAX_LINKS:,} links")
         sources.append(np.full(len(linked), node, dtype=np.int32))
         targets.append(linked)
         weights.append(row[linked])
+    _check_sizes(num_inputs, num_outputs, np.array(is_source), is_target)
     source, target = np.concatenate(sources), np.concatenate(targets)
     order = np.lexsort((source, target))
     return _live(
@@ -150,6 +157,31 @@ def _targets(
         why = "against the order of the nodes" if linked[0] <= node else "into the bias or an input"
         raise ValueError(f"its link from node {node} to node {linked[0]} goes {why}")
     return linked
+
+
+def _check_sizes(
+    num_inputs: int,
+    num_outputs: int,
+    is_source: Bool[np.ndarray, "N"],
+    is_target: Bool[np.ndarray, "N"],
+) -> None:
+    """Raise ValueError when a node's links say that it is of another role than these sizes make it.
+
+    is_source, is_target: whether a link goes out of a node or into it, be it enabled or disabled.
+    """
+    hidden = np.arange(1 + num_inputs, len(is_source) - num_outputs)
+    outputs = np.arange(len(is_source) - num_outputs, len(is_source))
+    faults = (
+        (hidden[~is_target[hidden]], "hidden, but no link goes into it"),
+        (hidden[~is_source[hidden]], "hidden, but no link goes out of it"),
+        (outputs[is_source[outputs]], "an output, but a link goes out of it"),
+    )
+    for nodes, fault in faults:
+        if len(nodes):
+            raise ValueError(
+                f"it is of another task than one of {num_inputs} inputs and {num_outputs} outputs: "
+                f"node {nodes[0]} would be {fault}"
+            )
 
 
 def _live(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -97,24 +97,53 @@ def rollout_episodes(
     """Return each network's return in each episode, and how many environment steps it took.
 
     start, stop: which of the topologies; g = stop - start.
-    One environment plays all episodes. Raises EnvironmentFault when it misbehaves; see `play`.
+    A return does not depend on what else was played: each episode has an environment of its own,
+    or one that resets completely. Raises EnvironmentFault when it misbehaves; see `play`.
     """
     chosen = range(len(topologies))[start:stop]
     returns = np.empty((len(chosen), len(weights), len(seeds)))
     num_steps = 0
-    env = task.make()
-    try:
+    with EnvironmentSource(task) as environments:
         for row, genome in enumerate(chosen):
             topology = topologies[genome]
             for column, weight in enumerate(weights.tolist()):
                 network = policy(topology, weight)
                 for layer, seed in enumerate(seeds.tolist()):
-                    episode = play(task, env, network, seed)
+                    episode = play(task, environments.next(), network, seed)
                     returns[row, column, layer] = episode.return_
                     num_steps += episode.num_steps
-    finally:
-        env.close()
     return returns, num_steps
+
+
+class EnvironmentSource:
+    """Environments for one episode after another: new ones, or one that resets completely."""
+
+    def __init__(self, task: ControlTask) -> None:
+        """Make nothing yet."""
+        self.task = task
+        self._env: Env | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the environment in hand, if there is one."""
+        env, self._env = self._env, None
+        if env is not None:
+            env.close()
+
+    def next(self) -> Env:
+        """Return an environment that shows no trace of earlier episodes after its next reset.
+
+        The one given before is closed, or is this one.
+        """
+        if self._env is None or not self.task.reuses_environment:
+            self.close()
+            self._env = self.task.make()
+        return self._env
 
 
 def kernel_of(task: ControlTask) -> CompiledTask | None:

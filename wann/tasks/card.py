@@ -12,9 +12,9 @@ from typing import Any
 
 from wann.checks import nearest, number_in, unknown, whole_number_in
 from wann.config import SearchConfig, check_keys, preset_named, search_config
+from wann.network import CONTROL_RULES
 from wann.tasks.faults import text_of
 
-ACTION_RULES = ("argmax", "argmax-groups", "positive", "clip", "tanh", "identity")
 MAX_CARD_BYTES = 1 << 20
 MAX_STEPS = 10_000_000  # more than any episode that could be evaluated
 LARGEST_NUMBER = 1e300
@@ -33,6 +33,9 @@ class Card:
     inputs, outputs: names for pictures, one for each.
     scale, offset: a network's input is (observation - offset) / scale; one number for each input.
     max_steps: where an episode is cut; None for the environment's own limit.
+    reuse_environment: whether one environment may play many episodes, because its reset leaves
+        nothing of the one before; None for what is known of it. A new one each time is safe, but
+        takes as long as making it does.
     solved: the mean return that counts as solved; None for the environment's own, if it has one.
     note: one line for people.
     search: values of `SearchConfig` fields that this task wants instead of the defaults.
@@ -51,6 +54,7 @@ class Card:
     scale: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
     max_steps: int | None = None
+    reuse_environment: bool | None = None
     solved: float | None = None
     note: str = ""
     search: Mapping[str, Any] = field(default_factory=dict)
@@ -92,8 +96,12 @@ def _check_names(card: Card) -> None:
             raise TypeError(f"{name} must be one line of text, but {value!r} was given")
     for name in ("task", "environment"):
         value = getattr(card, name)
-        if value != value.strip() or not value or value.count(":") > 1:
+        module, colon, environment_id = value.rpartition(":")
+        is_named = environment_id and ":" not in module and bool(module) == bool(colon)
+        if value != value.strip() or not is_named:
             raise ValueError(f"{name} must be an id or 'module:Id-v0', but {value!r} was given")
+    if not (card.task[0].isalnum() or card.task[0] == "_"):  # it begins the names of run folders
+        raise ValueError(f"task must begin with a letter or a digit, but {card.task!r} was given")
     for name in _LISTS_OF_TEXTS:
         for value in _listed(card, name):
             if not isinstance(value, str) or not value or not value.isprintable():
@@ -101,8 +109,8 @@ def _check_names(card: Card) -> None:
     for value in card.wrappers:
         if value.count(":") != 1 or not all(value.split(":")):
             raise ValueError(f"wrappers must be written 'module:Class', but {value!r} was given")
-    if card.action and card.action not in ACTION_RULES:
-        raise unknown("action rule", card.action, ACTION_RULES, ", ".join(ACTION_RULES))
+    if card.action and card.action not in CONTROL_RULES:
+        raise unknown("action rule", card.action, CONTROL_RULES, ", ".join(CONTROL_RULES))
 
 
 def _check_numbers(card: Card) -> None:
@@ -113,6 +121,9 @@ def _check_numbers(card: Card) -> None:
                 raise ValueError(f"scale[{index}] divides an observation and must not be 0")
     if card.max_steps is not None:
         whole_number_in("max_steps", card.max_steps, 1, MAX_STEPS)
+    given = card.reuse_environment
+    if given is not None and not isinstance(given, bool):
+        raise TypeError(f"reuse_environment must be true or false, but {given!r} was given")
     if card.solved is not None:
         number_in("solved", card.solved, -LARGEST_NUMBER, LARGEST_NUMBER)
 

@@ -25,6 +25,12 @@ from wann.tasks.spaces import (
     observer,
 )
 
+RESETS_COMPLETELY = (  # where the entry points of environments begin that a reset makes as new
+    "gymnasium.envs.classic_control",
+    "gymnasium.envs.toy_text",
+    "gymnasium.envs.box2d.lunar_lander",
+    "wann_envs.",
+)
 DEFAULT_MAX_STEPS = 1000  # of an environment that declares no limit and whose card sets none
 
 
@@ -66,6 +72,18 @@ class ControlTask:
         """Mean return that counts as solved: the card's, else the environment's own, else None."""
         solved = self.spec.reward_threshold if self.card.solved is None else self.card.solved
         return None if solved is None else float(solved)
+
+    @property
+    def reuses_environment(self) -> bool:
+        """Whether one environment may play many episodes: the card's word, else what is known.
+
+        An environment whose reset leaves something of the episode before (BipedalWalker-v3 keeps
+        its physics world) would give returns that depend on who played what.
+        """
+        if self.card.reuse_environment is not None:
+            return self.card.reuse_environment
+        is_wrapped = bool(self.card.wrappers or self.spec.additional_wrappers)
+        return not is_wrapped and str(self.spec.entry_point).startswith(RESETS_COMPLETELY)
 
     def make(self, render_mode: str | None = None) -> Env:
         """Return a new environment with the card's arguments and wrappers.
@@ -131,9 +149,12 @@ def control_task(card: Card) -> ControlTask:
     """Return the task that a card describes. Raises as `load_task` does."""
     spec = resolve_spec(card.environment)
     max_steps = card.max_steps or spec.max_episode_steps
-    environment = make_environment(
-        spec, card.arguments, card.wrappers, max_steps or DEFAULT_MAX_STEPS
-    )
+    try:
+        environment = make_environment(
+            spec, card.arguments, card.wrappers, max_steps or DEFAULT_MAX_STEPS
+        )
+    except ValueError as error:
+        raise ValueError(f"{card.where}: {error}") from error
     try:
         observation_space = _space(environment, "observation_space")
         action_space = _space(environment, "action_space")

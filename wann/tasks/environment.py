@@ -48,7 +48,7 @@ def resolve_spec(name: str) -> EnvSpec:
     if environment_id not in registry:
         prefixed = [f"{module}:{each}" for each in registry] if module else []
         known = [*available_tasks(), *prefixed]
-        raise unknown("task", name, known, "`wann tasks` names all")
+        raise unknown("task", name, known, "`wann tasks --all` names all")
     return registry[environment_id]
 
 
@@ -90,15 +90,22 @@ def make_environment(
 
     arguments: keyword arguments of `gymnasium.make`. wrappers: "module:Class", innermost first.
     Raises MissingDependency when a package is not installed, ValueError when the environment does
-    not take the arguments or a wrapper does not exist, EnvironmentFault when making fails.
+    not take the arguments, or a wrapper does not exist or returns something else, EnvironmentFault
+    when making fails.
     """
-    loaded = [load_wrapper(each) for each in wrappers]
+    loaded = [(each, load_wrapper(each)) for each in wrappers]
+    broken = ""
     try:
         environment = gymnasium.make(
             spec, max_episode_steps=max_steps, disable_env_checker=True, **arguments
         )
-        for wrapper in loaded:
+        for name, wrapper in loaded:
             environment = wrapper(environment)
+            if not isinstance(environment, gymnasium.Env):
+                broken = (
+                    f"wrapper {name!r} must return a Gymnasium environment, not {environment!r}"
+                )
+                break
     except (DependencyNotInstalled, ImportError) as error:
         raise _missing(spec.id, error, _extra(spec)) from error
     except Exception as error:
@@ -110,6 +117,8 @@ def make_environment(
         raise EnvironmentFault(
             f"environment {spec.id!r} could not be made: {describe(error)}"
         ) from error
+    if broken:
+        raise ValueError(broken)
     return environment
 
 

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wann.chunks import CALLS_A_CHUNK, MAX_SECONDS, SHARES, Chunk, Costs, Schedule
+
+
+def taken(schedule: Schedule) -> list[Chunk]:
+    chunks = []
+    while (chunk := schedule.take()) is not None:
+        chunks.append(chunk)
+    return chunks
+
+
+def counts(chunks: list[Chunk], shape: tuple[int, int, int]) -> np.ndarray:
+    """Return how often each episode [G, W, R] was handed out."""
+    times = np.zeros(shape, dtype=int)
+    for chunk in chunks:
+        np.add.at(times, (chunk.genomes, slice(*chunk.weights), slice(*chunk.seeds)), 1)
+    return times
+
+
+@given(
+    seconds=st.lists(st.floats(0.0, 10.0), min_size=1, max_size=40),
+    num_weights=st.integers(1, 7),
+    num_seeds=st.integers(1, 9),
+    num_workers=st.integers(0, 50),
+    call_seconds=st.floats(0.0, 0.1),
+    is_known=st.booleans(),
+    learnt_after=st.integers(0, 20),
+)
+def test_every_episode_is_handed_out_once(
+    seconds: list[float],
+    num_weights: int,
+    num_seeds: int,
+    num_workers: int,
+    call_seconds: float,
+    is_known: bool,
+    learnt_after: int,
+) -> None:
+    expected = np.array(seconds) if is_known else np.full(len(seconds), np.nan)
+    schedule = Schedule(expected, num_weights, num_seeds, num_workers, call_seconds)
+    chunks = []
+    while (chunk := schedule.take()) is not None:
+        chunks.append(chunk)
+        if not is_known and len(chunks) == learnt_after:
+            schedule.learn(0.3)
+    assert (counts(chunks, (len(seconds), num_weights, num_seeds)) == 1).all()
+
+
+def test_the_longest_expected_come_first() -> None:
+    seconds = np.array([0.1, 3.0, 0.5, 2.0])
+    chunks = taken(Schedule(seconds, 2, 2, 2, 0.001))
+    first_seen = list(dict.fromkeys(int(each) for chunk in chunks for each in chunk.genomes))
+    assert first_seen == [1, 3, 2, 0]
+
+
+def test_a_chunk_is_a_share_of_what_is_left_but_worth_its_call() -> None:
+    seconds, call = np.full(500, 0.01), 0.002
+    chunks = taken(Schedule(seconds, 6, 4, 2, call))
+    left = seconds.sum() * 24
+    for chunk in chunks:
+        cost = 0.01 * chunk.num_episodes
+        bound = max(min(left / (SHARES * 2), MAX_SECONDS), CALLS_A_CHUNK * call)
+        assert cost <= bound + 1e-9 or chunk.num_episodes == 1
+        left -= cost
+    sizes = [chunk.num_episodes for chunk in chunks]
+    assert sizes[0] > 10 * sizes[-1]
+    assert sizes[-2] * 0.01 >= 0.5 * CALLS_A_CHUNK * call
+
+
+def test_one_long_network_is_divided_by_its_episodes() -> None:
+    chunks = taken(Schedule(np.array([4.0]), 6, 4, 1000, 0.001))
+    assert len(chunks) == 24
+    assert {chunk.num_episodes for chunk in chunks} == {1}
+
+
+def test_nothing_known_means_one_episode_a_chunk_until_something_is() -> None:
+    schedule = Schedule(np.full(10, np.nan), 6, 4, 2, 0.001)
+    first = schedule.take()
+    assert first is not None
+    assert (first.num_episodes, schedule.is_measured) == (1, False)
+    assert np.isnan(schedule.expected(first))
+    schedule.learn(0.001)
+    chunks = [first, *taken(schedule)]
+    assert len(chunks) < 15
+    assert (counts(chunks, (10, 6, 4)) == 1).all()
+    assert schedule.expected(chunks[-1]) == pytest.approx(0.001 * chunks[-1].num_episodes)
+
+
+def test_what_is_given_back_comes_next() -> None:
+    schedule = Schedule(np.ones(5), 1, 1, 1, 0.0)
+    chunk = schedule.take()
+    assert chunk is not None
+    schedule.give_back(chunk)
+    assert schedule.take() is chunk
+
+
+def test_a_chunk_can_be_had_network_by_network() -> None:
+    chunk = Chunk(np.array([4, 2]), (1, 3), (0, 5))
+    assert [(each.genomes.tolist(), each.weights, each.seeds) for each in chunk.alone()] == [
+        ([4], (1, 3), (0, 5)),
+        ([2], (1, 3), (0, 5)),
+    ]
+    assert chunk.num_episodes == 20
+
+
+def test_costs_are_those_of_the_latest_batch_and_its_mean_for_strangers() -> None:
+    costs = Costs()
+    keys = np.array([7, 2**63 + 5, 9], dtype=np.uint64)
+    assert np.isnan(costs.expected(keys)).all()
+    costs.learn(keys, np.array([1.0, 3.0, np.nan]))
+    assert costs.expected(keys).tolist() == [1.0, 3.0, 2.0]
+    costs.learn(keys[2:], np.array([5.0]))
+    assert costs.expected(keys).tolist() == [5.0, 5.0, 5.0]
+    costs.learn(keys, np.full(3, np.nan))
+    assert costs.expected(keys).tolist() == [5.0, 5.0, 5.0]

@@ -1,0 +1,534 @@
+"""RayEvaluator: the same scores, worked out by actors on this machine or a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import statistics
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from wann.checks import number_in, whole_number_in
+from wann.chunks import Chunk, Costs, Schedule
+from wann.config import MAX_WORKERS, PATIENCE
+from wann.ray_session import ClusterFault, cause_of, num_cpus
+from wann.scores import Fault, Scores
+from wann.tasks.control import ControlTask
+from wann.tasks.faults import EnvironmentFault, text_of
+from wann.topology import Topologies
+from wann.version import __version__
+from wann.worker import ChunkResult, Worker, own_activations, portable
+
+IN_FLIGHT = 2  # chunks that an actor has: one in hand, one waiting
+TRIALS = 3  # fresh workers in which a network must fail, alone, before it is given up
+SHORTEST_DEADLINE = 300.0  # s for a chunk whose time is known from earlier ones
+DEADLINE_FACTOR = 100.0  # times what a chunk was expected to take
+FIRST_DEADLINE = 900.0  # s for the first episodes, of which nothing is known
+PREPARATION_LIMIT = 600.0  # s for a worker to get ready; it may have to compile kernels
+PINGS = 5  # calls that the cost of a call is measured by
+USUAL_CALL_SECONDS = 0.001  # until it is measured
+
+logger = logging.getLogger("wann")
+
+
+@dataclass
+class Usage:
+    """What an evaluator's workers did; sums over its batches.
+
+    wall: seconds in `evaluate`. available: seconds that workers were there in that time, over all
+    of them; busy: seconds that they worked on chunks. calls: chunks; episodes: of all of them.
+    bytes_sent: of networks, weights and seeds. lost: workers that had to be replaced.
+    """
+
+    wall: float = 0.0
+    available: float = 0.0
+    busy: float = 0.0
+    calls: int = 0
+    episodes: int = 0
+    bytes_sent: int = 0
+    lost: int = 0
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the workers' time in `evaluate` that they were at work, 0 to 1."""
+        return self.busy / self.available if self.available else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Call:
+    """A chunk that a worker has, and the reference of its result."""
+
+    reference: Any
+    chunk: Chunk
+    is_suspect: bool
+
+
+@dataclass(eq=False)
+class _Member:
+    """An actor of the pool and what it has in hand.
+
+    arrival: reference that is there when its process runs, and None from then on. preparation: the
+    same for its being ready. since: when it began with what it does, as far as can be seen from
+    here. attempts: starts in its place that have failed, in a row. served: chunks it has finished.
+    """
+
+    actor: Any
+    arrival: Any
+    preparation: Any
+    since: float
+    attempts: int = 0
+    calls: deque[_Call] = field(default_factory=deque)
+    served: int = 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes chunks."""
+        return self.preparation is None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is ready and has never done anything."""
+        return self.is_ready and not self.served and not self.calls
+
+    @property
+    def head(self) -> Any:
+        """The reference of what it does now; None when that is nothing."""
+        if self.arrival is not None:
+            return self.arrival
+        if self.preparation is not None:
+            return self.preparation
+        return self.calls[0].reference if self.calls else None
+
+
+class RayEvaluator:
+    """Evaluates on Ray actors; the same bytes as `LocalEvaluator`, whatever workers come and go.
+
+    Use it within a `wann.ray_session.ray_session`. Actors are kept from batch to batch, one for
+    each CPU of the cluster (or `workers`), and their number follows nodes that come and go between
+    batches.
+
+    A worker that is lost, raises or passes its deadline is replaced, and its chunks are played
+    again; a network that fails alone in three fresh workers is given up: it scores minus infinity
+    and is listed in `Scores.faults`.
+    """
+
+    def __init__(
+        self,
+        task: ControlTask,
+        workers: int = 0,
+        deadline: float = 0.0,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Serve `task` with this many actors; 0 stands for all CPUs of the cluster.
+
+        deadline: seconds a worker may take over one chunk; 0 for a limit that follows from what
+            earlier chunks took. patience: seconds without any worker before `evaluate` gives up.
+        Raises ValueError when the cluster has fewer CPUs than workers are wanted, ClusterFault when
+        the task does not fit into its object stores.
+        """
+        import ray
+
+        whole_number_in("workers", workers, 0, MAX_WORKERS)
+        number_in("deadline", deadline, 0.0)
+        number_in("patience", patience, 0.0)
+        self.task = task
+        self.workers = workers
+        self.deadline = deadline
+        self.patience = patience
+        self.usage = Usage()
+        self.call_seconds = USUAL_CALL_SECONDS
+        self._costs = Costs()
+        self._members: list[_Member] = []
+        self._given_up = 0  # places for workers in which none could start
+        self._num_cpus = num_cpus()
+        if workers > self._num_cpus:
+            raise ValueError(
+                f"{workers} workers are wanted, but the cluster has {self._num_cpus} CPUs; leave "
+                "--workers out to use them all"
+            )
+        self._actor: Any = ray.remote(Worker).options(num_cpus=1, scheduling_strategy="SPREAD")
+        self._task = _stored(portable(task))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all actors, whatever they have in hand."""
+        while self._members:
+            self._dismiss(self._members[-1])
+
+    def evaluate(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Scores:
+        """Return each network's return under each shared weight in each seed's episode.
+
+        Raises EnvironmentFault when networks fail and none succeeds, MissingDependency or
+        ValueError when a worker lacks something that the task needs, ClusterFault when there has
+        been no worker for `patience` seconds.
+        """
+        batch = _Batch(topologies, weights, seeds)
+        if not batch.left:
+            return batch.scores()
+        started = time.monotonic()
+        try:
+            self._fit()
+            expected = self._costs.expected(topologies.keys)
+            num_workers = max(len(self._members), 1)
+            schedule = Schedule(expected, len(weights), len(seeds), num_workers, self.call_seconds)
+            self._work(batch, schedule)
+        finally:  # what is still in flight belongs to a batch that has failed or was interrupted
+            for member in [each for each in self._members if each.calls]:
+                self._dismiss(member)
+            wall = time.monotonic() - started
+            self.usage.wall += wall
+            self.usage.available += wall * sum(each.is_ready for each in self._members)
+        self._costs.learn(topologies.keys, batch.seconds())
+        return batch.scores()
+
+    def _work(self, batch: _Batch, schedule: Schedule) -> None:
+        """Have every episode of the batch played."""
+        last_seen = time.monotonic()  # when there was a worker
+        while batch.left:
+            self._hand_out(batch, schedule)
+            self._wait(batch, schedule)
+            if any(member.arrival is None for member in self._members):
+                last_seen = time.monotonic()
+            elif time.monotonic() - last_seen > self.patience:
+                raise ClusterFault(
+                    f"no worker has been there for {self.patience:g} s: the cluster is down, or "
+                    f"others hold all of its {num_cpus()} CPUs; what was found is saved, and "
+                    "--resume goes on"
+                )
+
+    def _fit(self) -> None:
+        """Have as many actors as the cluster allows, started or starting."""
+        now = num_cpus()
+        if now != self._num_cpus:
+            self._num_cpus, self._given_up = now, 0
+        wanted = max(min(self.workers or MAX_WORKERS, now) - self._given_up, 1)
+        starting = [each for each in self._members if not each.is_ready]
+        for member in starting[: max(len(self._members) - wanted, 0)]:
+            self._dismiss(member)
+        while len(self._members) < wanted:
+            self._start()
+
+    def _start(self, attempts: int = 0) -> None:
+        """Add a new actor, which prepares itself. attempts: how often that has failed before."""
+        actor = self._actor.remote()
+        arrival = actor.ping.remote()
+        preparation = actor.prepare.remote(self._task, own_activations(), __version__)
+        self._members.append(_Member(actor, arrival, preparation, time.monotonic(), attempts))
+
+    def _dismiss(self, member: _Member) -> None:
+        import ray
+        from ray import exceptions
+
+        self._members.remove(member)
+        with contextlib.suppress(exceptions.RayError, ValueError):
+            ray.kill(member.actor)
+
+    def _replace(self, member: _Member) -> None:
+        self._dismiss(member)
+        self._start()
+        self.usage.lost += 1
+
+    def _hand_out(self, batch: _Batch, schedule: Schedule) -> None:
+        """Give every worker that has too little to do the next chunk."""
+        self._hand_out_suspects(batch)
+        for depth in range(IN_FLIGHT):
+            for member in self._members:
+                if not member.is_ready or len(member.calls) != depth:
+                    continue
+                if any(call.is_suspect for call in member.calls):
+                    continue  # what fails must have been alone
+                chunk = batch.next(schedule)
+                if chunk is None:
+                    return
+                self._send(member, batch, chunk)
+
+    def _hand_out_suspects(self, batch: _Batch) -> None:
+        """Give each chunk that has failed alone to a worker that has done nothing before."""
+        batch.suspects = deque(each for each in batch.suspects if not batch.has_given_up(each))
+        while batch.suspects:
+            member = next((each for each in self._members if each.is_fresh), None)
+            if member is None:
+                idle = [each for each in self._members if not each.calls and each.served]
+                if idle:
+                    self._dismiss(idle[0])
+                    self._start()
+                return
+            self._send(member, batch, batch.suspects.popleft(), is_suspect=True)
+
+    def _send(self, member: _Member, batch: _Batch, chunk: Chunk, is_suspect: bool = False) -> None:
+        topologies = batch.topologies.take(chunk.genomes)
+        weights, seeds = batch.weights[slice(*chunk.weights)], batch.seeds[slice(*chunk.seeds)]
+        reference = member.actor.evaluate.remote(topologies, weights, seeds)
+        if not member.calls:
+            member.since = time.monotonic()
+        member.calls.append(_Call(reference, chunk, is_suspect))
+        self.usage.calls += 1
+        self.usage.bytes_sent += topologies.nbytes + weights.nbytes + seeds.nbytes
+
+    def _wait(self, batch: _Batch, schedule: Schedule) -> None:
+        """Take the next result, new worker or fault; whatever comes first."""
+        import ray
+
+        heads = {each.head: each for each in self._members if each.head is not None}
+        pause = self._pause(schedule)
+        ready, _ = ray.wait(list(heads), num_returns=len(heads), timeout=0)
+        if not ready:
+            ready, _ = ray.wait(list(heads), num_returns=1, timeout=pause)
+        for reference in ready:
+            member = heads[reference]
+            if member.is_ready:
+                self._take(member, batch, schedule)
+            else:
+                self._welcome(member)
+        self._enforce_deadlines(batch, schedule)
+
+    def _limit(self, member: _Member, schedule: Schedule) -> float:
+        """Return the seconds that a worker may take over what it does now."""
+        if not member.is_ready:
+            return PREPARATION_LIMIT
+        if self.deadline:
+            return self.deadline
+        expected = schedule.expected(member.calls[0].chunk)
+        if np.isnan(expected):
+            return FIRST_DEADLINE
+        return max(SHORTEST_DEADLINE, DEADLINE_FACTOR * expected)
+
+    def _pause(self, schedule: Schedule) -> float:
+        """Return the seconds until the first deadline, at most one."""
+        now = time.monotonic()
+        limits = [
+            member.since + self._limit(member, schedule) - now
+            for member in self._members
+            if member.calls
+        ]
+        return min(max(min(limits, default=1.0), 0.0), 1.0)
+
+    def _enforce_deadlines(self, batch: _Batch, schedule: Schedule) -> None:
+        now = time.monotonic()
+        for member in list(self._members):
+            if member.arrival is not None or member.head is None:
+                continue
+            limit = self._limit(member, schedule)
+            if now - member.since <= limit:
+                continue
+            if member.is_ready:
+                reason = f"it was not done after {limit:.3g} s (--deadline)"
+                self._failed(member, batch, schedule, reason)
+            else:
+                self._not_started(member, _WorkerLost(f"a worker was not ready after {limit:g} s"))
+
+    def _welcome(self, member: _Member) -> None:
+        """Take note that a worker's process runs, or that it is ready, or say why not."""
+        import ray
+        from ray import exceptions
+
+        try:
+            ray.get(member.head)
+            if member.arrival is not None:
+                member.arrival, member.since = None, time.monotonic()
+                return
+            times = []
+            for _ in range(PINGS):
+                started = time.monotonic()
+                ray.get(member.actor.ping.remote())
+                times.append(time.monotonic() - started)
+        except exceptions.RayError as error:
+            self._not_started(member, _start_fault(error))
+        else:
+            self.call_seconds = statistics.median(times)
+            member.preparation = None
+
+    def _not_started(self, member: _Member, fault: Exception) -> None:
+        """Start another worker in the place of one that could not; or do without; or give up."""
+        self._dismiss(member)
+        attempts = member.attempts + 1
+        if isinstance(fault, EnvironmentFault | _WorkerLost) and attempts < TRIALS:
+            logger.debug("a worker could not start: %s", fault)
+            self._start(attempts)
+            self.usage.lost += 1
+            return
+        if not any(each.is_ready for each in self._members):
+            raise fault from None
+        self._given_up += 1
+        logger.warning("one worker cannot start, the search goes on without it: %s", fault)
+
+    def _take(self, member: _Member, batch: _Batch, schedule: Schedule) -> None:
+        """Take the result of a worker's first chunk."""
+        import ray
+        from ray import exceptions
+
+        call = member.calls[0]
+        try:
+            result: ChunkResult = ray.get(call.reference)
+        except exceptions.RayTaskError as error:
+            cause = cause_of(error)
+            if not isinstance(cause, EnvironmentFault):
+                raise cause from None
+            self._failed(member, batch, schedule, text_of(cause))
+        except exceptions.RayError as error:
+            self._failed(member, batch, schedule, _loss(error))
+        else:
+            member.calls.popleft()
+            member.served += 1
+            member.since = time.monotonic()
+            batch.take(call.chunk, result)
+            self.usage.busy += result.busy
+            self.usage.episodes += call.chunk.num_episodes
+            if schedule.is_guess:
+                schedule.learn(self.usage.busy / self.usage.episodes)
+
+    def _failed(self, member: _Member, batch: _Batch, schedule: Schedule, reason: str) -> None:
+        """Replace a worker and see that its chunks are played by others."""
+        first, *rest = member.calls
+        was_fresh = not member.served
+        for call in reversed(rest):  # those it had not begun
+            schedule.give_back(call.chunk)
+        logger.debug("a worker is replaced: %s", reason)
+        self._replace(member)
+        batch.fail(first.chunk, schedule, reason, was_fresh)
+
+
+class _Batch:
+    """A batch on its way: what came back, what is suspected, what is given up."""
+
+    def __init__(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> None:
+        self.topologies, self.weights, self.seeds = topologies, weights, seeds
+        shape = (len(topologies), len(weights), len(seeds))
+        self.returns = np.full(shape, np.nan)
+        self.left = self.returns.size  # episodes without a return
+        self.suspects: deque[Chunk] = deque()  # each of one network that has failed alone
+        self.num_steps = 0
+        self._seconds = np.zeros(len(topologies))
+        self._failures: dict[int, int] = {}  # by network: fresh workers in which it failed alone
+        self._faults: dict[int, str] = {}
+
+    def next(self, schedule: Schedule) -> Chunk | None:
+        """Return the schedule's next chunk, less those of networks that are given up."""
+        chunk = schedule.take()
+        while chunk is not None and self.has_given_up(chunk):
+            chunk = schedule.take()
+        return chunk
+
+    def has_given_up(self, chunk: Chunk) -> bool:
+        """Return whether a chunk is of a network that has failed too often in another one."""
+        return len(chunk.genomes) == 1 and int(chunk.genomes[0]) in self._faults
+
+    def take(self, chunk: Chunk, result: ChunkResult) -> None:
+        """Put returns where they belong."""
+        if self.has_given_up(chunk):
+            return
+        part = (chunk.genomes, slice(*chunk.weights), slice(*chunk.seeds))
+        self.returns[part] = result.returns
+        self.left -= result.returns.size
+        self.num_steps += result.num_steps
+        self._seconds[chunk.genomes] += result.seconds
+
+    def fail(self, chunk: Chunk, schedule: Schedule, reason: str, was_fresh: bool) -> None:
+        """Take note of a chunk that could not be played, and see that it is tried again, alone."""
+        if len(chunk.genomes) > 1:
+            for part in reversed(chunk.alone()):
+                schedule.give_back(part)
+            return
+        if self.has_given_up(chunk):
+            return
+        genome = int(chunk.genomes[0])
+        self._failures[genome] = self._failures.get(genome, 0) + was_fresh
+        if self._failures[genome] < TRIALS:
+            self.suspects.append(chunk)
+            return
+        self._faults[genome] = reason
+        self.left -= int(np.isnan(self.returns[genome]).sum())
+        self.returns[genome] = -np.inf
+        if len(self._faults) >= TRIALS and not np.isfinite(self.returns).any():
+            raise EnvironmentFault(reason)  # nothing succeeds: the networks are not to blame
+
+    def seconds(self) -> Float64[np.ndarray, "G"]:
+        """Return seconds an episode; NaN for a network that was given up."""
+        seconds = self._seconds / max(len(self.weights) * len(self.seeds), 1)
+        seconds[list(self._faults)] = np.nan
+        return seconds
+
+    def scores(self) -> Scores:
+        """Return the scores, which are all there."""
+        faults = tuple(Fault(index, reason) for index, reason in sorted(self._faults.items()))
+        return Scores(self.returns, self.num_steps, faults)
+
+
+class _WorkerLost(ClusterFault):
+    """A worker's process ended while it prepared itself."""
+
+
+def _stored(task: ControlTask) -> Any:
+    """Return a reference to the task, which each machine fetches once.
+
+    Raises ClusterFault when it is larger than a machine's object store: Ray would put it on disk
+    here, but wait for ever there.
+    """
+    import ray
+    from ray import exceptions, experimental
+
+    try:
+        reference = ray.put(task)
+    except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as error:
+        raise ClusterFault(f"task {task.id!r} cannot be stored: {text_of(error)}") from error
+    size = experimental.get_object_locations([reference])[reference]["object_size"]
+    stores = [each["Resources"].get("object_store_memory", 0) for each in ray.nodes()]
+    room = min((each for each in stores if each), default=0)
+    if size > room:
+        raise ClusterFault(
+            f"task {task.id!r} takes {size / 1e6:.0f} MB, but the object store of a machine has "
+            f"{room / 1e6:.0f} MB; give it more: ray start --object-store-memory BYTES"
+        )
+    return reference
+
+
+def _loss(error: Exception) -> str:
+    """Return one line on how a worker was lost."""
+    text = text_of(error)
+    _, found, detail = str(error).partition("Worker exit detail:")
+    if "OutOfMemory" in type(error).__name__ or "memory usage threshold" in text:
+        return "its worker was killed because memory ran out"
+    if "node" in text and "died" in text and not found:
+        return "its worker's machine was lost"
+    return f"its worker died: {detail.split('.')[0].strip()}" if found else "its worker died"
+
+
+def _start_fault(error: Exception) -> Exception:
+    """Return what to tell of a worker that could not start."""
+    from ray import exceptions
+
+    if not isinstance(error, exceptions.RayTaskError):
+        text = str(error)
+        if "failed to import" in text or "No module named 'wann'" in text:
+            return ClusterFault(
+                "a worker cannot import wann: install the same version of wann-search on every "
+                f"machine of the cluster{_place(text)}"
+            )
+        return _WorkerLost(f"workers die while they start: {_loss(error)}")
+    return cause_of(error)
+
+
+def _place(text: str) -> str:
+    """Return " (at ADDRESS)" when an error of Ray's says where it happened."""
+    _, found, rest = text.partition("ip: ")
+    return f" (it is missing at {rest.split()[0]})" if found and rest.split() else ""

@@ -1,0 +1,155 @@
+"""What a worker does: it holds a task and evaluates chunks of networks, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from wann.activations import (
+    PAPER_ACTIVATIONS,
+    Activation,
+    activation_ids,
+    activation_named,
+    activation_names,
+    activation_of,
+    register_activation,
+)
+from wann.evaluation import LocalEvaluator
+from wann.genome import minimal_genome
+from wann.kernel_build import build_kernels, groups_for
+from wann.rollout.single import policy
+from wann.tasks.control import ControlTask
+from wann.topology import Topologies, compile
+from wann.version import __version__
+
+GROUPS_TO_PLAY = ("lanes", "policy")  # of kernels; the others are for breeding
+
+
+@dataclass(frozen=True, eq=False)
+class ChunkResult:
+    """What came of a chunk.
+
+    returns: [K, W, R]. num_steps: environment steps. seconds: [K] that each network took; a
+        kernel's time is spread evenly over the networks it played at once.
+    busy: seconds that the worker was at work on the chunk.
+    """
+
+    returns: Float64[np.ndarray, "K W R"]
+    num_steps: int
+    seconds: Float64[np.ndarray, "K"]
+    busy: float
+
+
+class Worker:
+    """Evaluates networks on a task that it keeps. It knows nothing of Ray."""
+
+    def __init__(self) -> None:
+        """Wait for a task."""
+        self._evaluator: LocalEvaluator | None = None
+
+    def prepare(self, task: ControlTask, activations: Sequence[Activation], version: str) -> int:
+        """Take the task, with the activations its user registered; return the process's id.
+
+        version: of wann-search where the search runs. Kernels are compiled, once a node.
+        Raises RuntimeError when this process has another version, MissingDependency when something
+        that the environment needs is not installed here.
+        """
+        if version != __version__:
+            raise RuntimeError(
+                f"a worker has wann-search {__version__}, but the search runs with {version}; "
+                "install the same version on all machines"
+            )
+        register(activations)
+        build_kernels(each for each in groups_for(task) if each in GROUPS_TO_PLAY)
+        task.make().close()  # what is missing is found now, not in the first chunk
+        self._evaluator = LocalEvaluator(task, workers=1)
+        _load_kernels(self._evaluator)
+        return os.getpid()
+
+    def ping(self) -> None:
+        """Return at once: what this takes is what a call costs."""
+
+    def evaluate(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> ChunkResult:
+        """Return the returns of these networks. Raises EnvironmentFault, as LocalEvaluator does."""
+        started = time.perf_counter()
+        evaluator = self._evaluator
+        if evaluator is None:
+            raise RuntimeError("a worker must be prepared before it evaluates")
+        batch = writable(topologies)
+        if evaluator.kernel is not None:
+            scores = evaluator.evaluate(batch, weights, seeds)
+            busy = time.perf_counter() - started
+            each = np.full(len(batch), busy / max(len(batch), 1))
+            return ChunkResult(scores.returns, scores.num_steps, each, busy)
+        returns = np.empty((len(batch), len(weights), len(seeds)))
+        seconds, num_steps = np.empty(len(batch)), 0
+        for place in range(len(batch)):
+            begun = time.perf_counter()
+            scores = evaluator.evaluate(batch.take(np.array([place])), weights, seeds)
+            returns[place], num_steps = scores.returns[0], num_steps + scores.num_steps
+            seconds[place] = time.perf_counter() - begun
+        return ChunkResult(returns, num_steps, seconds, time.perf_counter() - started)
+
+
+def _load_kernels(evaluator: LocalEvaluator) -> None:
+    """Have the kernels loaded, which takes a second, before the first chunk is timed."""
+    task = evaluator.task
+    no_links = np.zeros((task.num_inputs + 1) * task.num_outputs, dtype=bool)
+    idle = compile(minimal_genome(task.num_inputs, task.num_outputs, no_links))
+    if evaluator.kernel is not None:
+        evaluator.evaluate(Topologies.stack([idle]), np.ones(1), np.zeros(1, dtype=np.int64))
+    else:
+        policy(idle, 1.0)(np.zeros(task.num_inputs))
+
+
+def own_activations() -> list[Activation]:
+    """Return the activations that the user has registered in this process."""
+    return [activation_of(each) for each in activation_ids() if each > len(PAPER_ACTIVATIONS)]
+
+
+def register(activations: Sequence[Activation]) -> None:
+    """Make a user's activations known here, under the ids they have where the search runs.
+
+    Raises RuntimeError when another one has that name or id here.
+    """
+    for each in activations:
+        if each.name not in activation_names():
+            register_activation(each.name, each.function, each.formula)
+        known = activation_named(each.name)
+        if known.id != each.id:
+            raise RuntimeError(
+                f"activation {each.name!r} has id {each.id} where the search runs, but {known.id} "
+                "on a worker; register activations in one place only"
+            )
+
+
+def portable(task: ControlTask) -> ControlTask:
+    """Return the task in a form that a process can use which never ran the user's script.
+
+    An entry point "__main__:Class" means another module there; the class itself can be sent.
+    """
+    entry = task.spec.entry_point
+    if not isinstance(entry, str) or not entry.startswith("__main__:"):
+        return task
+    environment = getattr(importlib.import_module("__main__"), entry.partition(":")[2])
+    return replace(task, spec=replace(task.spec, entry_point=environment))
+
+
+def writable(topologies: Topologies) -> Topologies:
+    """Return the batch in arrays of this process's own.
+
+    What Ray hands over is read-only, and Numba would compile every kernel anew for such arrays.
+    """
+    names = ("node_offsets", "edge_offsets", "offsets", "sources", "activations", "outputs", "keys")
+    return replace(topologies, **{name: getattr(topologies, name).copy() for name in names})
