@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ ESSENTIAL = (
 OTHERS = ("torch", "ray", "pandas", "networkx", "neat-python", "cmaes", "scikit-learn")
 EXTRAS = {"box2d": "box2d", "mujoco": "mujoco", "render": "pygame"}  # what each one installs
 GPU_TIMEOUT = 2.0  # s
+CLUSTER_TIMEOUT = 1.0  # s
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def _machine() -> list[Finding]:
         Finding("system", f"{platform.system()} {platform.machine()}"),
         Finding("cores", f"{available_cores()} of {os.cpu_count()} may be used"),
         Finding("GPU", _gpu()),
+        Finding("Ray cluster", _cluster()),
     ]
 
 
@@ -91,6 +94,34 @@ def _gpu() -> str:
     except (OSError, subprocess.SubprocessError):
         return "the driver does not answer"
     return ", ".join(listed.stdout.split("\n")).strip(", ") or "none"
+
+
+def _cluster() -> str:
+    """Return the cluster that a search can join; Ray, which takes seconds, is not asked."""
+    given = os.environ.get("RAY_ADDRESS", "")
+    address = _started_here() if given in ("", "auto") else given
+    if not address:
+        return "none here; a search that uses Ray starts its own"
+    why = "from RAY_ADDRESS" if given else "for --ray-address auto"
+    return f"{address}, {why}: {'answers' if _answers(address) else 'nobody answers'}"
+
+
+def _started_here() -> str:
+    """Return the address of the cluster that `ray start` has noted on this machine, "" for none."""
+    try:
+        folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+        return (folder / "ray" / "ray_current_cluster").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CLUSTER_TIMEOUT).close()
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _version(package: str) -> str:
