@@ -77,19 +77,22 @@ class Program:
     folder: Path
     mark: str
 
-    def rest(self) -> list[int]:
-        """Return the processes that are left of it."""
+    def rest(self) -> list[str]:
+        """Return the command lines of the processes that are left of it."""
         found = []
         for each in Path("/proc").glob("[0-9]*/environ"):
             with contextlib.suppress(OSError):
                 if self.mark.encode() in each.read_bytes():
-                    found.append(int(each.parent.name))
+                    found.append((each.parent / "cmdline").read_text().replace("\0", " "))
         return found
 
     def ended(self) -> Ended:
         """Return how it ended; no process of it may be left some seconds later."""
         out, err = self.process.communicate(timeout=300)
-        wait_for(lambda: not self.rest(), 30.0)
+        deadline = time.monotonic() + 30.0
+        while (rest := self.rest()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not rest
         return Ended(self.process.returncode, out, err)
 
 
@@ -214,7 +217,7 @@ def test_a_search_stopped_on_ray_is_saved_leaves_nothing_and_ends_with_the_same_
 ) -> None:
     options = ("--task=CartPole-v1", "--generations=600", "--population=24")
     stopped = search(tmp_path / "stopped", *options, "--backend=ray", "--workers=2")
-    wait_for(lambda: list((tmp_path / "stopped" / "populations").glob("*")))
+    wait_for(lambda: list((tmp_path / "stopped" / "populations").glob("*.safetensors")))
     stopped.process.send_signal(number)
     ended = stopped.ended()
     assert ended.code == code, ended.err

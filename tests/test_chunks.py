@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wann.chunks import CALLS_A_CHUNK, MAX_SECONDS, SHARES, Chunk, Costs, Schedule
+from wann.chunks import CALLS_A_CHUNK, DRIVER_LOAD, MAX_SECONDS, SHARES, Chunk, Costs, Schedule
 
 
 def taken(schedule: Schedule) -> list[Chunk]:
@@ -19,7 +19,7 @@ def counts(chunks: list[Chunk], shape: tuple[int, int, int]) -> np.ndarray:
     """Return how often each episode [G, W, R] was handed out."""
     times = np.zeros(shape, dtype=int)
     for chunk in chunks:
-        np.add.at(times, (chunk.genomes, slice(*chunk.weights), slice(*chunk.seeds)), 1)
+        times[chunk.place] += 1
     return times
 
 
@@ -53,9 +53,11 @@ def test_every_episode_is_handed_out_once(
 
 def test_the_longest_expected_come_first() -> None:
     seconds = np.array([0.1, 3.0, 0.5, 2.0])
-    chunks = taken(Schedule(seconds, 2, 2, 2, 0.001))
-    first_seen = list(dict.fromkeys(int(each) for chunk in chunks for each in chunk.genomes))
-    assert first_seen == [1, 3, 2, 0]
+    schedule = Schedule(seconds, 2, 2, 2, 0.001)
+    chunks = taken(schedule)
+    assert schedule.order.tolist() == [1, 3, 2, 0]
+    places = [place for chunk in chunks for place in range(*chunk.networks)]
+    assert list(dict.fromkeys(places)) == [0, 1, 2, 3]
 
 
 def test_a_chunk_is_a_share_of_what_is_left_but_worth_its_call() -> None:
@@ -100,12 +102,55 @@ def test_what_is_given_back_comes_next() -> None:
 
 
 def test_a_chunk_can_be_had_network_by_network() -> None:
-    chunk = Chunk(np.array([4, 2]), (1, 3), (0, 5))
-    assert [(each.genomes.tolist(), each.weights, each.seeds) for each in chunk.alone()] == [
-        ([4], (1, 3), (0, 5)),
-        ([2], (1, 3), (0, 5)),
+    chunk = Chunk((4, 6), (1, 3), (0, 5))
+    assert chunk.alone() == [Chunk((4, 5), (1, 3), (0, 5)), Chunk((5, 6), (1, 3), (0, 5))]
+    assert (chunk.num_networks, chunk.num_episodes) == (2, 20)
+
+
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4)),
+    share=st.floats(0.0, 1.0),
+)
+def test_the_rest_of_a_chunk_is_what_comes_after_the_episodes_that_were_played(
+    sizes: tuple[int, int, int], share: float
+) -> None:
+    chunk = Chunk((5, 5 + sizes[0]), (2, 2 + sizes[1]), (1, 1 + sizes[2]))
+    episodes = [
+        (network, weight, seed)
+        for network in range(*chunk.networks)
+        for seed in range(*chunk.seeds)
+        for weight in range(*chunk.weights)
     ]
-    assert chunk.num_episodes == 20
+    num_played = round(share * len(episodes))
+    left = [
+        (network, weight, seed)
+        for part in chunk.rest(num_played)
+        for network in range(*part.networks)
+        for seed in range(*part.seeds)
+        for weight in range(*part.weights)
+    ]
+    assert left == episodes[num_played:]
+
+
+def test_a_chunk_takes_so_long_that_the_driver_keeps_up_with_all_workers() -> None:
+    seconds, driver = np.full(2000, 0.01), 0.0005
+    chunks = taken(Schedule(seconds, 6, 4, 500, 0.0, driver))
+    least = 500 * driver / DRIVER_LOAD
+    whole = [chunk.num_episodes * 0.01 for chunk in chunks[:-1]]
+    assert min(whole) >= 0.9 * least
+    assert len(taken(Schedule(seconds, 6, 4, 500, 0.0, 0.0))) > 5 * len(chunks)
+
+
+def test_the_budget_follows_what_is_left_and_knows_what_came_back() -> None:
+    schedule = Schedule(np.full(100, 0.1), 1, 1, 1, 0.0)
+    assert schedule.budget == pytest.approx(10.0 / SHARES)
+    chunk = schedule.take()
+    assert chunk is not None
+    left = 10.0 - schedule.expected(chunk)
+    assert schedule.budget == pytest.approx(left / SHARES)
+    schedule.give_back(chunk)
+    assert schedule.budget == pytest.approx(10.0 / SHARES)
+    assert Schedule(np.full(3, np.nan), 1, 1, 1, 0.0).budget == np.inf
 
 
 def test_costs_are_those_of_the_latest_batch_and_its_mean_for_strangers() -> None:

@@ -500,7 +500,7 @@ def test_kernels_are_compiled_once_a_node_and_never_again(
 
     def have_all_play() -> None:
         with RayEvaluator(played) as evaluator:
-            while not all(each.served for each in evaluator._members) or not evaluator._members:
+            while not evaluator._members or not all(each.is_ready for each in evaluator._members):
                 evaluator.evaluate(networks(played), *CONDITIONS)
 
     with another_node(cluster, 2, NUMBA_CACHE_DIR=str(tmp_path)):

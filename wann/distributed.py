@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import statistics
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from wann.tasks.control import ControlTask
 from wann.tasks.faults import EnvironmentFault, text_of
 from wann.topology import Topologies
 from wann.version import __version__
-from wann.worker import ChunkResult, Worker, own_activations, portable
+from wann.worker import ChunkResult, Worker, own_activations, pack, portable
 
 IN_FLIGHT = 2  # chunks that an actor has: one in hand, one waiting
 TRIALS = 3  # fresh workers in which a network must fail, alone, before it is given up
@@ -32,6 +33,8 @@ FIRST_DEADLINE = 900.0  # s for the first episodes, of which nothing is known
 PREPARATION_LIMIT = 600.0  # s for a worker to get ready; it may have to compile kernels
 PINGS = 5  # calls that the cost of a call is measured by
 USUAL_CALL_SECONDS = 0.001  # until it is measured
+USUAL_DRIVER_SECONDS = 0.0003  # of this process for a call, until it is measured
+CHECK_SECONDS = 0.5  # between two looks at deadlines
 
 logger = logging.getLogger("wann")
 
@@ -42,7 +45,8 @@ class Usage:
 
     wall: seconds in `evaluate`. available: seconds that workers were there in that time, over all
     of them; busy: seconds that they worked on chunks. calls: chunks; episodes: of all of them.
-    bytes_sent: of networks, weights and seeds. lost: workers that had to be replaced.
+    bytes_sent: of networks, weights and seeds. driver: seconds that this process's thread worked.
+    lost: workers that had to be replaced.
     """
 
     wall: float = 0.0
@@ -51,6 +55,7 @@ class Usage:
     calls: int = 0
     episodes: int = 0
     bytes_sent: int = 0
+    driver: float = 0.0
     lost: int = 0
 
     @property
@@ -61,10 +66,11 @@ class Usage:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A chunk that a worker has, and the reference of its result."""
+    """A chunk that a worker has, the reference of its result, and the seconds it may take."""
 
     reference: Any
     chunk: Chunk
+    limit: float
     is_suspect: bool
 
 
@@ -144,6 +150,7 @@ class RayEvaluator:
         self.call_seconds = USUAL_CALL_SECONDS
         self._costs = Costs()
         self._members: list[_Member] = []
+        self._next_check = 0.0  # when deadlines are to be looked at
         self._given_up = 0  # places for workers in which none could start
         self._num_cpus = num_cpus()
         if workers > self._num_cpus:
@@ -177,21 +184,29 @@ class RayEvaluator:
         ValueError when a worker lacks something that the task needs, ClusterFault when there has
         been no worker for `patience` seconds.
         """
-        batch = _Batch(topologies, weights, seeds)
-        if not batch.left:
-            return batch.scores()
-        started = time.monotonic()
+        shape = (len(topologies), len(weights), len(seeds))
+        if 0 in shape:
+            return Scores(np.empty(shape))
+        started, worked = time.monotonic(), time.thread_time()
+        expected = self._costs.expected(topologies.keys)
         try:
             self._fit()
-            expected = self._costs.expected(topologies.keys)
-            num_workers = max(len(self._members), 1)
-            schedule = Schedule(expected, len(weights), len(seeds), num_workers, self.call_seconds)
+            schedule = Schedule(
+                expected,
+                len(weights),
+                len(seeds),
+                len(self._members),
+                self.call_seconds,
+                self.usage.driver / self.usage.calls if self.usage.calls else USUAL_DRIVER_SECONDS,
+            )
+            batch = _Batch(topologies, schedule.order, weights, seeds)
             self._work(batch, schedule)
         finally:  # what is still in flight belongs to a batch that has failed or was interrupted
             for member in [each for each in self._members if each.calls]:
                 self._dismiss(member)
             wall = time.monotonic() - started
             self.usage.wall += wall
+            self.usage.driver += time.thread_time() - worked
             self.usage.available += wall * sum(each.is_ready for each in self._members)
         self._costs.learn(topologies.keys, batch.seconds())
         return batch.scores()
@@ -245,19 +260,20 @@ class RayEvaluator:
 
     def _hand_out(self, batch: _Batch, schedule: Schedule) -> None:
         """Give every worker that has too little to do the next chunk."""
-        self._hand_out_suspects(batch)
+        self._hand_out_suspects(batch, schedule)
         for depth in range(IN_FLIGHT):
             for member in self._members:
                 if not member.is_ready or len(member.calls) != depth:
                     continue
                 if any(call.is_suspect for call in member.calls):
                     continue  # what fails must have been alone
+                budget = schedule.budget
                 chunk = batch.next(schedule)
                 if chunk is None:
                     return
-                self._send(member, batch, chunk)
+                self._send(member, batch, chunk, budget, self._limit(schedule.expected(chunk)))
 
-    def _hand_out_suspects(self, batch: _Batch) -> None:
+    def _hand_out_suspects(self, batch: _Batch, schedule: Schedule) -> None:
         """Give each chunk that has failed alone to a worker that has done nothing before."""
         batch.suspects = deque(each for each in batch.suspects if not batch.has_given_up(each))
         while batch.suspects:
@@ -268,27 +284,36 @@ class RayEvaluator:
                     self._dismiss(idle[0])
                     self._start()
                 return
-            self._send(member, batch, batch.suspects.popleft(), is_suspect=True)
+            chunk = batch.suspects.popleft()
+            limit = self._limit(schedule.expected(chunk))
+            self._send(member, batch, chunk, math.inf, limit, is_suspect=True)
 
-    def _send(self, member: _Member, batch: _Batch, chunk: Chunk, is_suspect: bool = False) -> None:
-        topologies = batch.topologies.take(chunk.genomes)
+    def _send(
+        self,
+        member: _Member,
+        batch: _Batch,
+        chunk: Chunk,
+        budget: float,
+        limit: float,
+        is_suspect: bool = False,
+    ) -> None:
         weights, seeds = batch.weights[slice(*chunk.weights)], batch.seeds[slice(*chunk.seeds)]
-        reference = member.actor.evaluate.remote(topologies, weights, seeds)
+        packed = pack(batch.topologies, *chunk.networks, weights, seeds)
+        reference = member.actor.play.remote(packed, budget)
         if not member.calls:
             member.since = time.monotonic()
-        member.calls.append(_Call(reference, chunk, is_suspect))
+        member.calls.append(_Call(reference, chunk, limit, is_suspect))
         self.usage.calls += 1
-        self.usage.bytes_sent += topologies.nbytes + weights.nbytes + seeds.nbytes
+        self.usage.bytes_sent += len(packed)
 
     def _wait(self, batch: _Batch, schedule: Schedule) -> None:
         """Take the next result, new worker or fault; whatever comes first."""
         import ray
 
         heads = {each.head: each for each in self._members if each.head is not None}
-        pause = self._pause(schedule)
         ready, _ = ray.wait(list(heads), num_returns=len(heads), timeout=0)
         if not ready:
-            ready, _ = ray.wait(list(heads), num_returns=1, timeout=pause)
+            ready, _ = ray.wait(list(heads), num_returns=1, timeout=CHECK_SECONDS)
         for reference in ready:
             member = heads[reference]
             if member.is_ready:
@@ -297,33 +322,23 @@ class RayEvaluator:
                 self._welcome(member)
         self._enforce_deadlines(batch, schedule)
 
-    def _limit(self, member: _Member, schedule: Schedule) -> float:
-        """Return the seconds that a worker may take over what it does now."""
-        if not member.is_ready:
-            return PREPARATION_LIMIT
+    def _limit(self, expected: float) -> float:
+        """Return the seconds that a worker may take over a chunk of which this is expected."""
         if self.deadline:
             return self.deadline
-        expected = schedule.expected(member.calls[0].chunk)
-        if np.isnan(expected):
+        if math.isnan(expected):
             return FIRST_DEADLINE
         return max(SHORTEST_DEADLINE, DEADLINE_FACTOR * expected)
 
-    def _pause(self, schedule: Schedule) -> float:
-        """Return the seconds until the first deadline, at most one."""
-        now = time.monotonic()
-        limits = [
-            member.since + self._limit(member, schedule) - now
-            for member in self._members
-            if member.calls
-        ]
-        return min(max(min(limits, default=1.0), 0.0), 1.0)
-
     def _enforce_deadlines(self, batch: _Batch, schedule: Schedule) -> None:
         now = time.monotonic()
+        if now < self._next_check:
+            return
+        self._next_check = now + CHECK_SECONDS
         for member in list(self._members):
             if member.arrival is not None or member.head is None:
                 continue
-            limit = self._limit(member, schedule)
+            limit = member.calls[0].limit if member.is_ready else PREPARATION_LIMIT
             if now - member.since <= limit:
                 continue
             if member.is_ready:
@@ -386,9 +401,9 @@ class RayEvaluator:
             member.calls.popleft()
             member.served += 1
             member.since = time.monotonic()
-            batch.take(call.chunk, result)
+            batch.take(call.chunk, result, schedule)
             self.usage.busy += result.busy
-            self.usage.episodes += call.chunk.num_episodes
+            self.usage.episodes += result.num_played
             if schedule.is_guess:
                 schedule.learn(self.usage.busy / self.usage.episodes)
 
@@ -409,10 +424,12 @@ class _Batch:
     def __init__(
         self,
         topologies: Topologies,
+        order: Int64[np.ndarray, "G"],
         weights: Float64[np.ndarray, "W"],
         seeds: Int64[np.ndarray, "R"],
     ) -> None:
-        self.topologies, self.weights, self.seeds = topologies, weights, seeds
+        self.order = order
+        self.topologies, self.weights, self.seeds = topologies.take(order), weights, seeds
         shape = (len(topologies), len(weights), len(seeds))
         self.returns = np.full(shape, np.nan)
         self.left = self.returns.size  # episodes without a return
@@ -431,47 +448,49 @@ class _Batch:
 
     def has_given_up(self, chunk: Chunk) -> bool:
         """Return whether a chunk is of a network that has failed too often in another one."""
-        return len(chunk.genomes) == 1 and int(chunk.genomes[0]) in self._faults
+        return chunk.num_networks == 1 and chunk.networks[0] in self._faults
 
-    def take(self, chunk: Chunk, result: ChunkResult) -> None:
-        """Put returns where they belong."""
+    def take(self, chunk: Chunk, result: ChunkResult, schedule: Schedule) -> None:
+        """Put returns where they belong, and see that the others are played as well."""
         if self.has_given_up(chunk):
             return
-        part = (chunk.genomes, slice(*chunk.weights), slice(*chunk.seeds))
-        self.returns[part] = result.returns
-        self.left -= result.returns.size
+        self.returns[chunk.place] = result.returns
+        self.left -= result.num_played
         self.num_steps += result.num_steps
-        self._seconds[chunk.genomes] += result.seconds
+        self._seconds[chunk.place[0]] += result.seconds
+        for part in reversed(chunk.rest(result.num_played)):
+            schedule.give_back(part)
 
     def fail(self, chunk: Chunk, schedule: Schedule, reason: str, was_fresh: bool) -> None:
         """Take note of a chunk that could not be played, and see that it is tried again, alone."""
-        if len(chunk.genomes) > 1:
+        if chunk.num_networks > 1:
             for part in reversed(chunk.alone()):
                 schedule.give_back(part)
             return
         if self.has_given_up(chunk):
             return
-        genome = int(chunk.genomes[0])
-        self._failures[genome] = self._failures.get(genome, 0) + was_fresh
-        if self._failures[genome] < TRIALS:
+        network = chunk.networks[0]
+        self._failures[network] = self._failures.get(network, 0) + was_fresh
+        if self._failures[network] < TRIALS:
             self.suspects.append(chunk)
             return
-        self._faults[genome] = reason
-        self.left -= int(np.isnan(self.returns[genome]).sum())
-        self.returns[genome] = -np.inf
+        self._faults[network] = reason
+        self.left -= int(np.isnan(self.returns[network]).sum())
+        self.returns[network] = -np.inf
         if len(self._faults) >= TRIALS and not np.isfinite(self.returns).any():
             raise EnvironmentFault(reason)  # nothing succeeds: the networks are not to blame
 
     def seconds(self) -> Float64[np.ndarray, "G"]:
-        """Return seconds an episode; NaN for a network that was given up."""
-        seconds = self._seconds / max(len(self.weights) * len(self.seeds), 1)
+        """Return seconds an episode, in the order of the batch; NaN for a network given up."""
+        seconds = self._seconds / (len(self.weights) * len(self.seeds))
         seconds[list(self._faults)] = np.nan
-        return seconds
+        return seconds[np.argsort(self.order)]
 
     def scores(self) -> Scores:
-        """Return the scores, which are all there."""
-        faults = tuple(Fault(index, reason) for index, reason in sorted(self._faults.items()))
-        return Scores(self.returns, self.num_steps, faults)
+        """Return the scores, which are all there, in the order of the batch."""
+        found = sorted((int(self.order[place]), why) for place, why in self._faults.items())
+        faults = tuple(Fault(index, reason) for index, reason in found)
+        return Scores(self.returns[np.argsort(self.order)], self.num_steps, faults)
 
 
 class _WorkerLost(ClusterFault):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -23,6 +25,7 @@ from wann.activations import (
 from wann.evaluation import LocalEvaluator
 from wann.genome import minimal_genome
 from wann.kernel_build import build_kernels, groups_for
+from wann.rollout.episodes import episodes
 from wann.rollout.single import policy
 from wann.tasks.control import ControlTask
 from wann.topology import Topologies, compile
@@ -35,12 +38,14 @@ GROUPS_TO_PLAY = ("lanes", "policy")  # of kernels; the others are for breeding
 class ChunkResult:
     """What came of a chunk.
 
-    returns: [K, W, R]. num_steps: environment steps. seconds: [K] that each network took; a
-        kernel's time is spread evenly over the networks it played at once.
+    returns: [K, W, R], NaN where time was up. num_played: episodes, in the order of `Chunk`.
+    num_steps: environment steps. seconds: [K] that each network took; a kernel's time is spread
+        evenly over the networks it played at once.
     busy: seconds that the worker was at work on the chunk.
     """
 
     returns: Float64[np.ndarray, "K W R"]
+    num_played: int
     num_steps: int
     seconds: Float64[np.ndarray, "K"]
     busy: float
@@ -75,13 +80,22 @@ class Worker:
     def ping(self) -> None:
         """Return at once: what this takes is what a call costs."""
 
+    def play(self, packed: bytes, budget: float = math.inf) -> ChunkResult:
+        """Return what `evaluate` does for what `pack` has packed."""
+        return self.evaluate(*unpack(packed), budget)
+
     def evaluate(
         self,
         topologies: Topologies,
         weights: Float64[np.ndarray, "W"],
         seeds: Int64[np.ndarray, "R"],
+        budget: float = math.inf,
     ) -> ChunkResult:
-        """Return the returns of these networks. Raises EnvironmentFault, as LocalEvaluator does."""
+        """Return the returns of these networks, or of as many as can be had.
+
+        budget: seconds after which no further episode is begun; a kernel plays all of them.
+        Raises EnvironmentFault, as LocalEvaluator does.
+        """
         started = time.perf_counter()
         evaluator = self._evaluator
         if evaluator is None:
@@ -91,15 +105,21 @@ class Worker:
             scores = evaluator.evaluate(batch, weights, seeds)
             busy = time.perf_counter() - started
             each = np.full(len(batch), busy / max(len(batch), 1))
-            return ChunkResult(scores.returns, scores.num_steps, each, busy)
-        returns = np.empty((len(batch), len(weights), len(seeds)))
-        seconds, num_steps = np.empty(len(batch)), 0
-        for place in range(len(batch)):
-            begun = time.perf_counter()
-            scores = evaluator.evaluate(batch.take(np.array([place])), weights, seeds)
-            returns[place], num_steps = scores.returns[0], num_steps + scores.num_steps
-            seconds[place] = time.perf_counter() - begun
-        return ChunkResult(returns, num_steps, seconds, time.perf_counter() - started)
+            size = scores.returns.size
+            return ChunkResult(scores.returns, size, scores.num_steps, each, busy)
+        returns = np.full((len(batch), len(weights), len(seeds)), np.nan)
+        seconds, num_played, num_steps, now = np.zeros(len(batch)), 0, 0, started
+        played = episodes(evaluator.task, batch, weights, seeds)
+        with contextlib.closing(played):
+            for place, episode in played:
+                returns[place] = episode.return_
+                num_played += 1
+                num_steps += episode.num_steps
+                before, now = now, time.perf_counter()
+                seconds[place[0]] += now - before
+                if now - started > budget:
+                    break
+        return ChunkResult(returns, num_played, num_steps, seconds, time.perf_counter() - started)
 
 
 def _load_kernels(evaluator: LocalEvaluator) -> None:
@@ -153,3 +173,61 @@ def writable(topologies: Topologies) -> Topologies:
     """
     names = ("node_offsets", "edge_offsets", "offsets", "sources", "activations", "outputs", "keys")
     return replace(topologies, **{name: getattr(topologies, name).copy() for name in names})
+
+
+def pack(
+    topologies: Topologies,
+    first: int,
+    last: int,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> bytes:
+    """Return the networks from `first` up to `last`, weights and seeds, for `unpack`.
+
+    Bytes cost the driver a tenth of what arrays do that are pickled one by one.
+    """
+    nodes, edges = (
+        topologies.node_offsets[first : last + 1],
+        topologies.edge_offsets[first : last + 1],
+    )
+    first_node, last_node, first_edge, last_edge = nodes[0], nodes[-1], edges[0], edges[-1]
+    header = (topologies.num_inputs, topologies.num_outputs, last - first, last_node - first_node)
+    header += (last_edge - first_edge, len(weights), len(seeds))
+    parts = (
+        np.array(header, dtype=np.int64),
+        weights,
+        seeds,
+        nodes,
+        edges,
+        topologies.keys[first:last],
+        topologies.offsets[first_node + first : last_node + last],
+        topologies.sources[first_edge:last_edge],
+        topologies.outputs[first:last],
+        topologies.activations[first_node:last_node],
+    )
+    return b"".join(each.tobytes() for each in parts)
+
+
+def unpack(
+    packed: bytes,
+) -> tuple[Topologies, Float64[np.ndarray, "W"], Int64[np.ndarray, "R"]]:
+    """Return the networks, weights and seeds that `pack` has packed; arrays cannot be written."""
+    place = 0
+
+    def array(count: int, dtype: type) -> np.ndarray:
+        nonlocal place
+        found = np.frombuffer(packed, dtype, count, place)
+        place += found.nbytes
+        return found
+
+    num_inputs, num_outputs, count, num_nodes, num_edges, *sizes = array(7, np.int64).tolist()
+    weights, seeds = array(sizes[0], np.float64), array(sizes[1], np.int64)
+    nodes, edges = array(count + 1, np.int64), array(count + 1, np.int64)
+    keys = array(count, np.uint64)
+    offsets, sources = array(num_nodes + count, np.int32), array(num_edges, np.int32)
+    outputs = array(count * num_outputs, np.int32).reshape(count, num_outputs)
+    activations = array(num_nodes, np.uint8)
+    topologies = Topologies(
+        num_inputs, nodes - nodes[0], edges - edges[0], offsets, sources, activations, outputs, keys
+    )
+    return topologies, weights, seeds

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,7 +16,7 @@ from wann.rollout.single import Policy, policy
 from wann.tasks.control import ControlTask
 from wann.tasks.environment import Env
 from wann.tasks.faults import EnvironmentFault, describe
-from wann.topology import Topologies
+from wann.topology import Topologies, Topology
 
 
 @dataclass(frozen=True)
@@ -100,19 +102,34 @@ def rollout_episodes(
     A return does not depend on what else was played: each episode has an environment of its own,
     or one that resets completely. Raises EnvironmentFault when it misbehaves; see `play`.
     """
-    chosen = range(len(topologies))[start:stop]
+    chosen = [topologies[genome] for genome in range(len(topologies))[start:stop]]
     returns = np.empty((len(chosen), len(weights), len(seeds)))
     num_steps = 0
-    with EnvironmentSource(task) as environments:
-        for row, genome in enumerate(chosen):
-            topology = topologies[genome]
-            for column, weight in enumerate(weights.tolist()):
-                network = policy(topology, weight)
-                for layer, seed in enumerate(seeds.tolist()):
-                    episode = play(task, environments.next(), network, seed)
-                    returns[row, column, layer] = episode.return_
-                    num_steps += episode.num_steps
+    with contextlib.closing(episodes(task, chosen, weights, seeds)) as played:
+        for place, episode in played:
+            returns[place] = episode.return_
+            num_steps += episode.num_steps
     return returns, num_steps
+
+
+def episodes(
+    task: ControlTask,
+    topologies: Iterable[Topology],
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> Generator[tuple[tuple[int, int, int], Episode]]:
+    """Yield the place (network, weight, seed) of each episode, and the episode, as it is played.
+
+    Network by network, and of each one seed by seed under all weights. Close it, or go on to its
+    end, to close the environment. Raises EnvironmentFault as `play` does.
+    """
+    with EnvironmentSource(task) as environments:
+        for row, topology in enumerate(topologies):
+            networks = [policy(topology, weight) for weight in weights.tolist()]
+            for layer, seed in enumerate(seeds.tolist()):
+                for column, network in enumerate(networks):
+                    episode = play(task, environments.next(), network, seed)
+                    yield (row, column, layer), episode
 
 
 class EnvironmentSource:
