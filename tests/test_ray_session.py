@@ -47,11 +47,15 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def test_an_address_where_nobody_listens_is_named_at_once() -> None:
+def test_an_address_where_nobody_listens_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
     port = free_port()
     started = time.monotonic()
     wanted = rf"nobody answers at 127.0.0.1:{port} \(connection refused\); is `ray start --head`"
     with pytest.raises(ClusterFault, match=wanted):
+        check_address(f"127.0.0.1:{port}")
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    with pytest.raises(ClusterFault, match=rf"{port}, which RAY_ADDRESS names \(connection ref"):
         check_address(f"127.0.0.1:{port}")
     assert time.monotonic() - started < module.CONNECT_LIMIT
 

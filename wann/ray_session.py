@@ -163,9 +163,10 @@ def check_address(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_LIMIT).close()
     except OSError as error:
         why = error.strerror or f"no answer within {CONNECT_LIMIT:g} s"
+        origin = ", which RAY_ADDRESS names" if os.environ.get("RAY_ADDRESS") == address else ""
         raise ClusterFault(
-            f"nobody answers at {address} ({why.lower()}); is `ray start --head` running there, "
-            "and is the port open?"
+            f"nobody answers at {address}{origin} ({why.lower()}); is `ray start --head` "
+            "running there, and is the port open?"
         ) from None
 
 
