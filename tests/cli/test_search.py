@@ -253,6 +253,18 @@ def test_a_damaged_checkpoint_is_refused_and_kept(folder: Path, search: Run) -> 
     assert checkpoint.read_bytes() == b"damaged"
 
 
+def test_a_wrong_value_within_a_generation_is_a_fault_of_ours_not_of_the_input(
+    search: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise ValueError("shapes do not fit")
+
+    monkeypatch.setattr("wann.coordinator.next_generation", fail)
+    ended = search()
+    assert ended.code == 1
+    assert ended.err.endswith("error: ValueError: shapes do not fit (--debug shows where)\n")
+
+
 def test_notes_on_the_task_are_shown(search: Run) -> None:
     assert (
         "'Blackjack' has no version; the newest, 'Blackjack-v1'" in search("--task=Blackjack").err

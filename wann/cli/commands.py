@@ -114,7 +114,20 @@ def _console() -> Console:
 def _code(error: Exception) -> int:
     if isinstance(error, ImportError):
         return MISSING
-    return WRONG if isinstance(error, ValueError | TypeError) else FAILED
+    return WRONG if isinstance(error, ValueError | TypeError) and not _is_ours(error) else FAILED
+
+
+def _is_ours(error: Exception) -> bool:
+    """Return whether this is a fault in the program: a wrong value within a generation.
+
+    What a user gives has been found right before the first one; a fault of an environment or of
+    the cluster is a RuntimeError.
+    """
+    coordinator = sys.modules.get("wann.coordinator")
+    if coordinator is None or not isinstance(error, ValueError | TypeError):
+        return False
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_code is coordinator.Coordinator.step.__code__ for frame, _ in frames)
 
 
 def _message(error: Exception, prog: str) -> str:
@@ -127,7 +140,7 @@ def _message(error: Exception, prog: str) -> str:
         is_folder = prog.endswith("search") and error.errno in FOLDER_ERRORS
         hint = "; --out chooses another folder" if is_folder else ""
         return f"{where}{error.strerror.lower()}{hint}"
-    if isinstance(error, EXPECTED):
+    if isinstance(error, EXPECTED) and not _is_ours(error):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
