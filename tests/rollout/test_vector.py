@@ -7,6 +7,7 @@ from numba import njit
 from wann.rollout import vector
 from wann.rollout.vector import (
     WIDTH,
+    WIDTH32,
     bits,
     clip,
     copysign,
@@ -20,6 +21,7 @@ from wann.rollout.vector import (
     round32,
     select,
     splat,
+    splat32,
     store,
 )
 
@@ -73,6 +75,19 @@ def _rounded_product(rows):
     a, b = load(rows, 0, 0), load(rows, 1, 0)
     store(rows, 2, 0, product(a, b) - 1.0)
     store(rows, 3, 0, a * b - 1.0)
+
+
+@njit
+def _same_of_float32(rows):
+    a, b = load(rows, 0, 0), load(rows, 1, 0)
+    store(rows, 2, 0, a + b)
+    store(rows, 3, 0, a - 2.0 * b)
+    store(rows, 4, 0, -a / b)
+    store(rows, 5, 0, copysign(rint(a), b))
+    store(rows, 6, 0, clip(fabs(a), 1, 2.0))
+    store(rows, 7, 0, select(~(a < b) & (a >= 0.0), a, splat32(3)))
+    store(rows, 8, 0, product(a, b) + load_flat(rows, 3))
+    return bits((a == b) | (a > b))
 
 
 @njit
@@ -138,6 +153,30 @@ def test_loads_and_stores_may_start_anywhere():
     _shift(rows)
     np.testing.assert_array_equal(rows[1, 3 : 3 + WIDTH], np.arange(5.0, 5.0 + WIDTH))
     np.testing.assert_array_equal(rows[2, :WIDTH], np.arange(4.0, 4.0 + WIDTH))
+
+
+def test_float32_vectors_do_the_same_with_twice_as_many_lanes():
+    left, right = np.tile(LEFT, 2).astype(np.float32), np.tile(RIGHT, 2).astype(np.float32)
+    left[8:] += 1
+    rows = np.zeros((9, WIDTH32), np.float32)
+    rows[:2] = left, right
+    set_bits = _same_of_float32(rows)
+    with np.errstate(all="ignore"):
+        wanted = [
+            left + right, left - 2 * right, -left / right, np.copysign(np.round(left), right),
+            np.clip(np.abs(left), 1, 2), np.where(~(left < right) & (left >= 0), left, 3),
+            left * right + np.concatenate([left, right])[3:19],
+        ]  # fmt: skip
+    np.testing.assert_allclose(rows[2:], wanted, rtol=1e-7)
+    assert set_bits == sum(1 << lane for lane in range(WIDTH32) if left[lane] >= right[lane])
+
+
+@pytest.mark.parametrize("first", [-126, 0, 112])
+def test_float32_powers_of_two_are_exact(first):
+    rows = np.zeros((2, WIDTH32), np.float32)
+    rows[0] = np.arange(first, first + WIDTH32)
+    _powers(rows)
+    np.testing.assert_array_equal(rows[1], 2.0 ** rows[0])
 
 
 def test_the_chunk_of_the_python_side_is_the_kernels():

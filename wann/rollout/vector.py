@@ -1,12 +1,13 @@
-"""A SIMD value for Numba kernels: WIDTH float64 lanes in one register, with operators.
+"""SIMD values for Numba kernels: WIDTH float64 or WIDTH32 float32 lanes, with operators.
 
 LLVM vectorises a loop over lanes only when it can prove a great deal about it, and stops doing so
 when the body grows (a network and its physics), without a word. A value that *is* an LLVM vector
 cannot be missed: every operation below is one vector instruction. A processor with narrower
-registers than WIDTH works through it in halves or quarters.
+registers works through it in halves or quarters.
 
-Types: `vector` (WIDTH x float64) and `mask` (WIDTH x bit). In kernels: + - * / and comparisons
-between vectors, or a vector and a number; & | ~ between masks; and the functions of this file.
+Types: `vector` (WIDTH x float64), `vector32` (WIDTH32 x float32), and for each a mask of as many
+bits. In kernels: + - * / and comparisons between vectors of one type, or a vector and a number,
+which takes the vector's type; & | ~ between masks; and the functions of this file.
 An operation treats each lane alone, so a lane's result never depends on its neighbours.
 Annotations in kernels say what a value is there, and Numba ignores them: `Vector` and `Mask` for
 values of the two types, `Lanes` for the array that vectors are loaded from. In an operation, what
@@ -21,7 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -32,23 +33,22 @@ from numba.core.typing.templates import AbstractTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 WIDTH = 8  # lanes; one AVX-512 register of float64
+WIDTH32 = 16  # lanes; the same register of float32
 
 _INT32 = ir.IntType(32)
 _INT64 = ir.IntType(64)
 _VECTOR = ir.VectorType(ir.DoubleType(), WIDTH)
 _VECTOR_OF_FLOAT32 = ir.VectorType(ir.FloatType(), WIDTH)
-_VECTOR_OF_INT64 = ir.VectorType(_INT64, WIDTH)
-_MASK = ir.VectorType(ir.IntType(1), WIDTH)
-_BITS = ir.IntType(WIDTH)
 _CONTRACT = ("contract",)  # let a * b + c become one fused operation; nothing looser
 
 Lanes: TypeAlias = Float64[np.ndarray, "rows L"]  # C-contiguous; the rows: `wann.rollout.layout`
+Lanes32: TypeAlias = Float32[np.ndarray, "rows L"]  # C-contiguous
 Builder: TypeAlias = Any  # llvmlite.ir.IRBuilder, whose decorated methods show no return types
 Operation: TypeAlias = tuple[Signature, Callable[..., ir.Value]]  # its types, and how to emit it
 
 
 class Vector(Protocol):  # noqa: PLW1641  # nothing hashes it
-    """A value of the type `vector` as a kernel sees it, for annotations."""
+    """A value of the type `vector` or `vector32` as a kernel sees it, for annotations."""
 
     def __add__(self, other: Vector | float) -> Vector: ...
     def __radd__(self, other: float) -> Vector: ...
@@ -67,7 +67,7 @@ class Vector(Protocol):  # noqa: PLW1641  # nothing hashes it
 
 
 class Mask(Protocol):
-    """A value of the type `mask` as a kernel sees it, for annotations."""
+    """A mask as a kernel sees it, for annotations."""
 
     def __and__(self, other: Mask) -> Mask: ...
     def __or__(self, other: Mask) -> Mask: ...
@@ -75,33 +75,47 @@ class Mask(Protocol):
 
 
 class VectorType(types.Type):
-    """WIDTH float64 lanes."""
+    """A register of lanes.
 
-    def __init__(self) -> None:
-        super().__init__(name=f"Vector({WIDTH})")
+    element: the type of one lane. width: how many there are.
+    """
+
+    def __init__(self, element: types.Float, width: int) -> None:
+        super().__init__(name=f"Vector({width} x {element})")
+        self.element = element
+        self.width = width
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The type that LLVM knows."""
+        number = ir.DoubleType() if self.element == types.float64 else ir.FloatType()
+        return ir.VectorType(number, self.width)
 
 
 class MaskType(types.Type):
-    """WIDTH truth values."""
+    """As many truth values."""
 
-    def __init__(self) -> None:
-        super().__init__(name=f"Mask({WIDTH})")
+    def __init__(self, width: int) -> None:
+        super().__init__(name=f"Mask({width})")
+        self.width = width
 
 
-vector = VectorType()
-mask = MaskType()
+vector = VectorType(types.float64, WIDTH)
+vector32 = VectorType(types.float32, WIDTH32)
+_mask_of = {each: MaskType(each.width) for each in (vector, vector32)}
+_vector_of = {each.element: each for each in _mask_of}
 
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm: DataModelManager, fe_type: types.Type) -> None:
-        super().__init__(dmm, fe_type, _VECTOR)
+    def __init__(self, dmm: DataModelManager, fe_type: VectorType) -> None:
+        super().__init__(dmm, fe_type, fe_type.llvm)
 
 
 @register_model(MaskType)
 class _MaskModel(models.PrimitiveModel):
-    def __init__(self, dmm: DataModelManager, fe_type: types.Type) -> None:
-        super().__init__(dmm, fe_type, _MASK)
+    def __init__(self, dmm: DataModelManager, fe_type: MaskType) -> None:
+        super().__init__(dmm, fe_type, ir.VectorType(ir.IntType(1), fe_type.width))
 
 
 def _operation(codegen: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,31 +123,39 @@ def _operation(codegen: Callable[..., Any]) -> Callable[..., Any]:
     return intrinsic(codegen)
 
 
-def _is_operand(numba_type: types.Type) -> bool:
-    return numba_type == vector or isinstance(numba_type, types.Float | types.Integer)
+def _vector_among(operands: Sequence[types.Type]) -> VectorType | None:
+    """Return the vector type of operands that are vectors and numbers; None if they differ."""
+    found = {each for each in operands if isinstance(each, VectorType)}
+    others = [each for each in operands if not isinstance(each, VectorType)]
+    if len(found) != 1 or not all(isinstance(each, types.Float | types.Integer) for each in others):
+        return None
+    return found.pop()
 
 
 def _as_vector(
-    context: BaseContext, builder: Builder, numba_type: types.Type, value: ir.Value
+    context: BaseContext,
+    builder: Builder,
+    wanted: VectorType,
+    numba_type: types.Type,
+    value: ir.Value,
 ) -> ir.Value:
     """Return the LLVM vector of an operand: itself, or a number repeated in every lane."""
-    if numba_type == vector:
+    if numba_type == wanted:
         return value
-    number = context.cast(builder, value, numba_type, types.float64)
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    number = context.cast(builder, value, numba_type, wanted.element)
+    undefined = ir.Constant(wanted.llvm, ir.Undefined)
     first = builder.insert_element(undefined, number, ir.Constant(_INT32, 0))
     return builder.shuffle_vector(
-        first, undefined, ir.Constant(ir.VectorType(_INT32, WIDTH), [0] * WIDTH)
+        first, undefined, ir.Constant(ir.VectorType(_INT32, wanted.width), [0] * wanted.width)
     )
 
 
 def _define_operator(
     symbol: Callable[..., Any],
-    operands: Literal["vectors", "masks"],
-    result: types.Type,
+    kind: Literal["arithmetic", "comparison", "logic"],
     emit: Callable[..., ir.Value],
 ) -> None:
-    """Give Python's operator `symbol` a meaning for two `operands`.
+    """Give Python's operator `symbol` a meaning: for two masks if it is logic, else for vectors.
 
     emit: called with the builder and both values.
     """
@@ -141,24 +163,27 @@ def _define_operator(
     @infer_global(symbol)  # pyright: ignore[reportOptionalCall]
     class _Template(AbstractTemplate):
         def generic(self, args, kws):
-            if operands == "masks":
-                fits = all(each == mask for each in args)
-            else:
-                fits = vector in args and all(_is_operand(each) for each in args)
-            return signature(result, *args) if fits else None
+            if kind == "logic":
+                fits = isinstance(args[0], MaskType) and args[0] == args[1]
+                return signature(args[0], *args) if fits else None
+            found = _vector_among(args)
+            if found is None:
+                return None
+            return signature(found if kind == "arithmetic" else _mask_of[found], *args)
 
     def lower(context, builder, sig, args):
-        if operands == "masks":
+        if kind == "logic":
             return emit(builder, *args)
+        wanted = next(each for each in sig.args if isinstance(each, VectorType))
         values = zip(sig.args, args, strict=True)
-        return emit(builder, *(_as_vector(context, builder, *each) for each in values))
+        return emit(builder, *(_as_vector(context, builder, wanted, *each) for each in values))
 
-    if operands == "masks":
-        lower_builtin(symbol, mask, mask)(lower)
+    if kind == "logic":
+        lower_builtin(symbol, MaskType, MaskType)(lower)
         return
-    for first in (vector, types.Float, types.Integer):
-        for second in (vector, types.Float, types.Integer):
-            if vector in (first, second):
+    for first in (VectorType, types.Float, types.Integer):
+        for second in (VectorType, types.Float, types.Integer):
+            if VectorType in (first, second):
                 lower_builtin(symbol, first, second)(lower)
 
 
@@ -171,8 +196,7 @@ for _symbol, _name in (
     _flags = () if _name == "fdiv" else _CONTRACT
     _define_operator(
         _symbol,
-        "vectors",
-        vector,
+        "arithmetic",
         lambda builder, a, b, name=_name, flags=_flags: getattr(builder, name)(a, b, flags=flags),
     )
 for _symbol, _name in (
@@ -184,23 +208,22 @@ for _symbol, _name in (
 ):
     _define_operator(  # ordered: false when a lane is NaN, as in NumPy
         _symbol,
-        "vectors",
-        mask,
+        "comparison",
         lambda builder, a, b, name=_name: builder.fcmp_ordered(name, a, b),
     )
 for _symbol, _name in ((operator.and_, "and_"), (operator.or_, "or_")):
     _define_operator(
-        _symbol, "masks", mask, lambda builder, a, b, name=_name: getattr(builder, name)(a, b)
+        _symbol, "logic", lambda builder, a, b, name=_name: getattr(builder, name)(a, b)
     )
 
 
 @infer_global(operator.neg)  # pyright: ignore[reportOptionalCall]
 class _Negation(AbstractTemplate):
     def generic(self, args: Sequence[types.Type], kws: dict[str, types.Type]) -> Signature | None:
-        return signature(vector, vector) if args == (vector,) else None
+        return signature(args[0], *args) if isinstance(args[0], VectorType) else None
 
 
-@lower_builtin(operator.neg, vector)
+@lower_builtin(operator.neg, VectorType)
 def _negate(
     context: BaseContext, builder: Builder, sig: Signature, args: Sequence[ir.Value]
 ) -> ir.Value:
@@ -210,10 +233,10 @@ def _negate(
 @infer_global(operator.invert)  # pyright: ignore[reportOptionalCall]
 class _Inversion(AbstractTemplate):
     def generic(self, args: Sequence[types.Type], kws: dict[str, types.Type]) -> Signature | None:
-        return signature(mask, mask) if args == (mask,) else None
+        return signature(args[0], *args) if isinstance(args[0], MaskType) else None
 
 
-@lower_builtin(operator.invert, mask)
+@lower_builtin(operator.invert, MaskType)
 def _invert(
     context: BaseContext, builder: Builder, sig: Signature, args: Sequence[ir.Value]
 ) -> ir.Value:
@@ -222,12 +245,22 @@ def _invert(
 
 @_operation
 def splat(typingctx: TypingContext, number: types.Type) -> Operation:
-    """Return a vector with this number in every lane."""
+    """Return a vector of float64 with this number in every lane."""
 
     def codegen(context, builder, sig, args):
-        return _as_vector(context, builder, sig.args[0], args[0])
+        return _as_vector(context, builder, vector, sig.args[0], args[0])
 
     return vector(number), codegen
+
+
+@_operation
+def splat32(typingctx: TypingContext, number: types.Type) -> Operation:
+    """Return a vector of float32 with this number in every lane."""
+
+    def codegen(context, builder, sig, args):
+        return _as_vector(context, builder, vector32, sig.args[0], args[0])
+
+    return vector32(number), codegen
 
 
 def _place(
@@ -237,7 +270,12 @@ def _place(
     array = context.make_array(sig.args[0])(context, builder, args[0])
     indices = [context.cast(builder, args[k], sig.args[k], types.intp) for k in (1, 2)]
     item = cgutils.get_item_pointer(context, builder, sig.args[0], array, indices)
-    return builder.bitcast(item, _VECTOR.as_pointer())
+    return builder.bitcast(item, _vector_in(sig.args[0]).llvm.as_pointer())
+
+
+def _vector_in(array: types.Type) -> VectorType:
+    """Return the type of the vectors that an array is made of."""
+    return _vector_of[array.dtype]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @_operation
@@ -247,36 +285,36 @@ def product(typingctx: TypingContext, a: types.Type, b: types.Type) -> Operation
     def codegen(context, builder, sig, args):
         return builder.fmul(*args)
 
-    return vector(a, b), codegen
+    return signature(a, a, b), codegen
 
 
 @_operation
 def load(
     typingctx: TypingContext, array: types.Type, row: types.Type, lane: types.Type
 ) -> Operation:
-    """Return the vector array[row, lane : lane + WIDTH] of a `Lanes` array."""
+    """Return the vector that starts at array[row, lane] of a `Lanes` or `Lanes32` array."""
 
     def codegen(context, builder, sig, args):
         value = builder.load(_place(context, builder, sig, args))
-        value.align = 8
+        value.align = sig.return_type.element.bitwidth // 8
         return value
 
-    return vector(array, row, lane), codegen
+    return signature(_vector_in(array), array, row, lane), codegen
 
 
 @_operation
 def load_flat(typingctx: TypingContext, array: types.Type, position: types.Type) -> Operation:
-    """Return the vector that starts at this position of a `Lanes` array, read flat."""
+    """Return the vector that starts at this position of such an array, read flat."""
 
     def codegen(context, builder, sig, args):
         array = context.make_array(sig.args[0])(context, builder, args[0])
         index = context.cast(builder, args[1], sig.args[1], types.intp)
         item = builder.gep(array.data, [index])
-        value = builder.load(builder.bitcast(item, _VECTOR.as_pointer()))
-        value.align = 8
+        value = builder.load(builder.bitcast(item, sig.return_type.llvm.as_pointer()))
+        value.align = sig.return_type.element.bitwidth // 8
         return value
 
-    return vector(array, position), codegen
+    return signature(_vector_in(array), array, position), codegen
 
 
 @_operation
@@ -287,13 +325,15 @@ def store(
     lane: types.Type,
     value: types.Type,
 ) -> Operation:
-    """Set array[row, lane : lane + WIDTH] to a vector, or to one number."""
+    """Set the lanes from array[row, lane] on to a vector, or to one number."""
 
     def codegen(context, builder, sig, args):
+        kind = _vector_in(sig.args[0])
         stored = builder.store(
-            _as_vector(context, builder, sig.args[3], args[3]), _place(context, builder, sig, args)
+            _as_vector(context, builder, kind, sig.args[3], args[3]),
+            _place(context, builder, sig, args),
         )
-        stored.align = 8
+        stored.align = kind.element.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(array, row, lane, value), codegen
@@ -304,11 +344,23 @@ def select(typingctx: TypingContext, chosen: types.Type, a: types.Type, b: types
     """Return, lane by lane, a where the mask `chosen` is set and b elsewhere."""
 
     def codegen(context, builder, sig, args):
-        first = _as_vector(context, builder, sig.args[1], args[1])
-        second = _as_vector(context, builder, sig.args[2], args[2])
+        kind = sig.return_type
+        first = _as_vector(context, builder, kind, sig.args[1], args[1])
+        second = _as_vector(context, builder, kind, sig.args[2], args[2])
         return builder.select(args[0], first, second)
 
-    return vector(chosen, a, b), codegen
+    kind = next(each for each, its_mask in _mask_of.items() if its_mask == chosen)
+    return signature(kind, chosen, a, b), codegen
+
+
+def _call_llvm(builder: Builder, name: str, kind: VectorType, args: Sequence[ir.Value]) -> ir.Value:
+    """Return what LLVM's own function `name` makes of vectors of this type."""
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(kind.llvm, [kind.llvm] * len(args)),
+        f"llvm.{name}.v{kind.width}f{kind.element.bitwidth}",
+    )
+    return builder.call(function, args)
 
 
 def _unary(name: str) -> Callable[..., Any]:
@@ -317,13 +369,9 @@ def _unary(name: str) -> Callable[..., Any]:
     @_operation
     def operation(typingctx: TypingContext, x: types.Type) -> Operation:
         def codegen(context, builder, sig, args):
-            function_type = ir.FunctionType(_VECTOR, [_VECTOR])
-            function = cgutils.get_or_insert_function(
-                builder.module, function_type, f"llvm.{name}.v{WIDTH}f64"
-            )
-            return builder.call(function, args)
+            return _call_llvm(builder, name, sig.return_type, args)
 
-        return vector(x), codegen
+        return signature(x, x), codegen
 
     return operation
 
@@ -338,13 +386,9 @@ def copysign(typingctx: TypingContext, x: types.Type, sign: types.Type) -> Opera
     """Return x with the signs of the vector `sign`."""
 
     def codegen(context, builder, sig, args):
-        function_type = ir.FunctionType(_VECTOR, [_VECTOR, _VECTOR])
-        function = cgutils.get_or_insert_function(
-            builder.module, function_type, f"llvm.copysign.v{WIDTH}f64"
-        )
-        return builder.call(function, args)
+        return _call_llvm(builder, "copysign", sig.return_type, args)
 
-    return vector(x, sign), codegen
+    return signature(x, x, sign), codegen
 
 
 @_operation
@@ -384,17 +428,20 @@ def square32(typingctx: TypingContext, x: types.Type) -> Operation:
 
 @_operation
 def pow2(typingctx: TypingContext, k: types.Type) -> Operation:
-    """Return 2^k for whole k from -1022 to 1023."""
+    """Return 2^k for whole k: from -1022 to 1023, of float32 from -126 to 127."""
 
     def codegen(context, builder, sig, args):
-        # Adding 1.5 * 2^52 puts k into the low bits, from where it moves up to the exponent's.
-        magic = ir.Constant(_VECTOR, [6755399441055744.0] * WIDTH)
-        low_bits = builder.bitcast(builder.fadd(args[0], magic), _VECTOR_OF_INT64)
-        biased = builder.add(low_bits, ir.Constant(_VECTOR_OF_INT64, [1023] * WIDTH))
-        exponent = builder.shl(biased, ir.Constant(_VECTOR_OF_INT64, [52] * WIDTH))
-        return builder.bitcast(exponent, _VECTOR)
+        # Adding 1.5 * 2^(digits) puts k into the low bits, from where it moves up to the exponent.
+        kind = sig.return_type
+        size, digits, bias = (64, 52, 1023) if kind == vector else (32, 23, 127)
+        whole = ir.VectorType(ir.IntType(size), kind.width)
+        magic = ir.Constant(kind.llvm, [1.5 * 2.0**digits] * kind.width)
+        low_bits = builder.bitcast(builder.fadd(args[0], magic), whole)
+        biased = builder.add(low_bits, ir.Constant(whole, [bias] * kind.width))
+        exponent = builder.shl(biased, ir.Constant(whole, [digits] * kind.width))
+        return builder.bitcast(exponent, kind.llvm)
 
-    return vector(k), codegen
+    return signature(k, k), codegen
 
 
 @_operation
@@ -402,7 +449,7 @@ def bits(typingctx: TypingContext, chosen: types.Type) -> Operation:
     """Return a mask as an int64 whose bit k is lane k; 0 when no lane is set."""
 
     def codegen(context, builder, sig, args):
-        return builder.zext(builder.bitcast(args[0], _BITS), _INT64)
+        return builder.zext(builder.bitcast(args[0], ir.IntType(sig.args[0].width)), _INT64)
 
     return types.int64(chosen), codegen
 
