@@ -25,7 +25,7 @@ from wann.checks import unknown
 from wann.kernel_cache import MARKER_SUFFIX, VARIABLE, kernel_sources, use_kernel_cache
 
 if TYPE_CHECKING:
-    from wann.tasks.control import ControlTask
+    from wann.tasks.task import Task
 
 COMPILING = "compiling kernels, once (some 15 s)"
 PATIENCE = 600.0  # s to wait for another process that compiles
@@ -33,11 +33,15 @@ POLL_INTERVAL = 0.02  # s
 _log = logging.getLogger("wann")
 
 
-def groups_for(task: ControlTask) -> tuple[str, ...]:
+def groups_for(task: Task) -> tuple[str, ...]:
     """Return the groups of kernels that a search on this task and its champion's score need."""
     from wann.rollout.episodes import kernel_of
+    from wann.tasks.control import ControlTask
 
-    return tuple(GROUPS) if kernel_of(task) else tuple(each for each in GROUPS if each != "lanes")
+    if not isinstance(task, ControlTask):
+        return ("breeding", "images", "ranking")
+    lanes = ("lanes",) if kernel_of(task) else ()
+    return ("breeding", *lanes, "ranking", "policy")
 
 
 def build_kernels(
@@ -171,6 +175,18 @@ def _play_lanes() -> None:
     )  # fmt: skip
 
 
+def _see_images() -> None:
+    from wann.genome import minimal_genome
+    from wann.rollout.images import logits_by_weight, score_images
+    from wann.topology import Topologies, compile
+
+    topology = compile(minimal_genome(1, 1, np.ones(2, dtype=bool)))
+    images, labels = np.zeros((1, 1), dtype=np.float32), np.zeros(1, dtype=np.int64)
+    score_images(Topologies.stack([topology]), np.ones(1), images, labels)
+    logits_by_weight(topology, np.ones(1), images)
+    logits_by_weight(topology, np.ones((1, 2)), images)
+
+
 def _rank() -> None:
     from wann.ranking import rank
 
@@ -191,6 +207,7 @@ def _act() -> None:
 GROUPS: dict[str, Callable[[], None]] = {
     "breeding": _breed,
     "lanes": _play_lanes,
+    "images": _see_images,
     "ranking": _rank,
     "policy": _act,
 }

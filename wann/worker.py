@@ -31,7 +31,7 @@ from wann.tasks.control import ControlTask
 from wann.topology import Topologies, compile
 from wann.version import __version__
 
-GROUPS_TO_PLAY = ("lanes", "policy")  # of kernels; the others are for breeding
+GROUPS_TO_PLAY = ("lanes", "images", "policy")  # of kernels; the others are for breeding
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float, Float64, UInt8
 
 from wann.activations import is_compiled
 from wann.checks import whole_number_in
@@ -107,9 +107,7 @@ def rollout(
     Raises ValueError for sizes that do not fit, values that are not finite and activations that are
     not among the paper's.
     """
-    stop = len(topologies) if stop is None else stop
-    if not 0 <= start <= stop <= len(topologies):
-        raise ValueError(f"no topologies {start} to {stop} in a batch of {len(topologies)}")
+    stop = check_range(topologies, start, stop)
     check_topologies(task, topologies)
     whole_number_in("max_steps", max_steps, 1)
     num_rollouts = len(states)
@@ -168,16 +166,16 @@ def kernel_arrays(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return the arrays of a batch as the kernels take them."""
     return (
-        _kernel_array(topologies.node_offsets, np.int64),
-        _kernel_array(topologies.edge_offsets, np.int64),
-        _kernel_array(topologies.offsets, np.int32),
-        _kernel_array(topologies.sources, np.int32),
-        _kernel_array(topologies.activations, np.uint8),
-        _kernel_array(topologies.outputs, np.int32),
+        kernel_array(topologies.node_offsets, np.int64),
+        kernel_array(topologies.edge_offsets, np.int64),
+        kernel_array(topologies.offsets, np.int32),
+        kernel_array(topologies.sources, np.int32),
+        kernel_array(topologies.activations, np.uint8),
+        kernel_array(topologies.outputs, np.int32),
     )
 
 
-def _kernel_array(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
+def kernel_array(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
     """Return an array of the one kind that a kernel is compiled for; copies where it must.
 
     Numba compiles anew for arrays that are read-only (as Ray's are), strided or of another dtype.
@@ -192,16 +190,36 @@ def check_topologies(task: CompiledTask, topologies: Topologies) -> None:
         wanted = f"{task.num_inputs} inputs and {task.num_outputs} outputs"
         found = f"these have {sizes[0]} and {sizes[1]}"
         raise ValueError(f"{task.environment_id} needs networks of {wanted}, but {found}")
-    if not is_compiled(topologies.activations):
-        instead = "evaluate its networks by episodes in Python"
+    check_activations(topologies.activations)
+
+
+def check_activations(activations: UInt8[np.ndarray, "N"]) -> None:
+    """Raise ValueError when there are activations of a user's own."""
+    if not is_compiled(activations):
+        instead = "evaluate its networks in Python"
         raise ValueError(f"a registered activation has no compiled form; {instead}")
 
 
-def checked(name: str, values: np.ndarray, shape: tuple[int, ...]) -> Float64[np.ndarray, "..."]:
-    """Return finite values of this shape as a contiguous float64 array."""
+def check_range(topologies: Topologies, start: int, stop: int | None) -> int:
+    """Return where a part of a batch ends. Raises ValueError when it does not lie in the batch."""
+    stop = len(topologies) if stop is None else stop
+    if not 0 <= start <= stop <= len(topologies):
+        raise ValueError(f"no topologies {start} to {stop} in a batch of {len(topologies)}")
+    return stop
+
+
+def checked(
+    name: str,
+    values: np.ndarray,
+    shape: tuple[int, ...],
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Float[np.ndarray, "..."]:
+    """Return values of this shape, all finite in this precision, as a kernel takes them."""
     if values.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, but the shape is {values.shape}")
-    if not np.isfinite(values).all():
-        where = [int(each[0]) for each in np.nonzero(~np.isfinite(values))]
+    with np.errstate(over="ignore"):
+        array = kernel_array(values, dtype)
+    if not np.isfinite(array).all():
+        where = [int(each[0]) for each in np.nonzero(~np.isfinite(array))]
         raise ValueError(f"{name} must be finite, but {name}{where} is {values[tuple(where)]}")
-    return _kernel_array(values, np.float64)
+    return array
