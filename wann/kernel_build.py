@@ -175,6 +175,20 @@ def _play_lanes() -> None:
     )  # fmt: skip
 
 
+def _tune_lanes() -> None:
+    from wann.genome import minimal_genome
+    from wann.rollout.compiled import COMPILED_TASKS, rollout_weights
+    from wann.topology import compile
+
+    task = COMPILED_TASKS[0]
+    num_genes = (task.num_inputs + 1) * task.num_outputs
+    genome = minimal_genome(task.num_inputs, task.num_outputs, np.ones(num_genes, dtype=bool))
+    rollout_weights(
+        task, compile(genome), np.ones((1, num_genes)), np.zeros((1, task.num_state)),
+        np.zeros((1, task.num_inputs)), max_steps=1,
+    )  # fmt: skip
+
+
 def _see_images() -> None:
     from wann.genome import minimal_genome
     from wann.rollout.images import logits_by_weight, score_images
@@ -207,6 +221,7 @@ def _act() -> None:
 GROUPS: dict[str, Callable[[], None]] = {
     "breeding": _breed,
     "lanes": _play_lanes,
+    "tuning": _tune_lanes,
     "images": _see_images,
     "ranking": _rank,
     "policy": _act,

@@ -10,7 +10,14 @@ from networks import random_network
 
 import wann_envs  # noqa: F401  # registers wann/SwingUp-v0
 from wann.activations import register_activation
-from wann.rollout.compiled import COMPILED_TASKS, compiled_task, num_lanes_for, rollout
+from wann.rollout.compiled import (
+    COMPILED_TASKS,
+    compiled_task,
+    num_lanes_for,
+    rollout,
+    rollout_pairs,
+    rollout_weights,
+)
 from wann.topology import Topologies, Topology
 
 CARTPOLE = compiled_task("CartPole-v1")
@@ -111,6 +118,45 @@ def test_no_topologies_no_weights_and_no_starts_give_empty_returns():
 def test_what_does_not_fit_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         rollout(**arguments(**changes))
+
+
+@pytest.mark.parametrize(
+    ("weights", "changes", "message"),
+    [
+        (np.ones((2, 7)), {}, r"weights must have shape \(2, 6\), but the shape is \(2, 7\)"),
+        (np.ones(6), {}, r"weights must have shape \(6, 6\), but the shape is \(6,\)"),
+        (np.full((2, 6), np.inf), {}, r"weights must be finite, but weights\[0, 0\] is inf"),
+        (np.ones((2, 6)), {"stop": 3}, "no weights 0 to 3 among 2"),
+        (np.ones((2, 6)), {"max_steps": 0}, "max_steps must be at least 1, but 0 was given"),
+        (np.ones((2, 6)), {"states": np.zeros((3, 5))}, r"states must have shape \(3, 4\)"),
+        (np.ones((2, 6)), {"observations": np.zeros((2, 4))}, "observations must have shape"),
+        (np.ones((2, 6)), {"scale": np.zeros(4)}, r"scale must not be 0, but scale\[0\] is"),
+        (np.ones((2, 6)), {"task": compiled_task("Acrobot-v1")}, "Acrobot-v1 needs networks of 6"),
+    ],
+)
+def test_weights_of_links_that_do_not_fit_are_refused(weights, changes, message):
+    topology = arguments()["topologies"][0]
+    assert topology.num_connections == 6
+    given = {**arguments(), "topology": topology, "weights": weights, **changes}
+    del given["topologies"]
+    with pytest.raises(ValueError, match=message):
+        rollout_weights(**given)
+
+
+def test_as_many_weights_as_episodes_are_needed_for_pairs():
+    given = {**arguments(), "topology": arguments()["topologies"][0], "weights": np.ones((2, 6))}
+    del given["topologies"]
+    with pytest.raises(ValueError, match=r"weights must have shape \(3, 6\), .* is \(2, 6\)"):
+        rollout_pairs(**given)
+
+
+def test_no_candidates_and_no_starts_give_empty_returns():
+    given = {**arguments(), "topology": arguments()["topologies"][0], "weights": np.ones((2, 6))}
+    del given["topologies"]
+    assert rollout_weights(**given, start=1, stop=1)[0].shape == (0, 3)
+    empty = np.zeros((0, 4))
+    returns, num_steps = rollout_weights(**{**given, "states": empty, "observations": empty})
+    assert (returns.shape, num_steps) == ((2, 0), 0)
 
 
 def test_a_registered_activation_is_refused():

@@ -13,7 +13,13 @@ from wann.activations import LINEAR, SQUARE
 from wann.forward import forward
 from wann.rollout import compiled
 from wann.rollout.agreement import network_outputs, step
-from wann.rollout.compiled import compiled_task, rollout
+from wann.rollout.compiled import (
+    COMPILED_TASKS,
+    compiled_task,
+    rollout,
+    rollout_pairs,
+    rollout_weights,
+)
 from wann.topology import Topologies, Topology
 
 CARTPOLE = compiled_task("CartPole-v1")
@@ -149,6 +155,96 @@ def test_episodes_are_cut_at_max_steps_and_only_useful_steps_are_counted(max_ste
     assert num_steps == returns.sum()  # CartPole's reward is 1 a step
 
 
+def random_weights(topology, count, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 1.5, (count, topology.num_connections))
+
+
+@pytest.mark.parametrize("task", COMPILED_TASKS, ids=lambda each: each.environment_id)
+def test_equal_weights_of_the_links_give_the_bits_of_the_shared_weight(task):
+    states, observations = random_starts(task, 5)
+    for seed in range(6):
+        topology = random_topology(task, 15, 40, seed)
+        given = {"offset": np.full(task.num_inputs, 0.1), "scale": np.full(task.num_inputs, 0.7)}
+        weights = np.append(WEIGHTS, [0.0, 0.3, -1.7])
+        shared, num_steps = rollout(
+            task, Topologies.stack([topology]), weights, states, observations,
+            max_steps=200, **given,
+        )  # fmt: skip
+        equal = np.repeat(weights[:, None], topology.num_connections, axis=1)
+        each, each_steps = rollout_weights(
+            task, topology, equal, states, observations, max_steps=200, **given
+        )
+        np.testing.assert_array_equal(each, shared[0])
+        assert each_steps == num_steps
+
+
+@pytest.mark.parametrize("task", [CARTPOLE, SWING_UP], ids=["CartPole", "SwingUp"])
+def test_weights_of_the_links_do_what_the_network_does_step_by_step(task):
+    topology = random_topology(task, 10, 30, seed=8)
+    states, observations = random_starts(task, 4)
+    weights = random_weights(topology, 6)
+    for max_steps in (1, 8):
+        got, _ = rollout_weights(task, topology, weights, states, observations, max_steps=max_steps)
+        for candidate, row in zip(weights, got, strict=True):
+            now, seen, wanted = states, observations, np.zeros(4)
+            going = np.ones(4, dtype=bool)
+            for number in range(max_steps):
+                outputs = forward(topology, candidate, seen)
+                now, seen, rewards, ended = step(task, now, outputs, np.full(4, number))
+                wanted += np.where(going, rewards, 0.0)
+                going &= ~ended
+            np.testing.assert_allclose(row, wanted, rtol=1e-9)
+
+
+def test_returns_of_candidates_do_not_depend_on_lanes_or_company(monkeypatch):
+    topology = random_topology(CARTPOLE, 12, 30, seed=6)
+    weights = random_weights(topology, 30)
+    states, observations = random_starts(CARTPOLE, 7)
+    wanted, num_steps = rollout_weights(
+        CARTPOLE, topology, weights, states, observations, max_steps=500
+    )
+    assert len(np.unique(wanted)) > 20  # lanes end at different times and move into gaps
+    for max_lanes in (8, 24, 40):
+        monkeypatch.setattr(compiled, "MAX_LANES", max_lanes)
+        got = rollout_weights(CARTPOLE, topology, weights, states, observations, max_steps=500)
+        np.testing.assert_array_equal(got[0], wanted)
+        assert got[1] == num_steps
+    parts = [
+        rollout_weights(
+            CARTPOLE, topology, weights, states, observations, max_steps=500, start=a, stop=b
+        )
+        for a, b in [(0, 11), (11, 11), (11, 12), (12, 30)]
+    ]
+    np.testing.assert_array_equal(np.concatenate([each[0] for each in parts]), wanted)
+    assert sum(each[1] for each in parts) == num_steps
+
+
+def test_a_pair_is_an_episode_with_weights_of_its_own():
+    topology = random_topology(SWING_UP, 12, 30, seed=6)
+    states, observations = random_starts(SWING_UP, 50)
+    weights = random_weights(topology, 50)
+    got, num_steps = rollout_pairs(SWING_UP, topology, weights, states, observations, max_steps=100)
+    assert num_steps > 50
+    every, _ = rollout_weights(SWING_UP, topology, weights, states, observations, max_steps=100)
+    np.testing.assert_array_equal(got, np.diag(every))
+
+
+def test_a_network_without_links_has_weights_too():
+    topology = Topology(
+        4, np.zeros(8, np.int32), np.zeros(0, np.int32),
+        np.array([LINEAR] * 7, np.uint8), np.array([5, 6], np.int32),
+    ).check()  # fmt: skip
+    states, observations = random_starts(CARTPOLE, 3)
+    got, _ = rollout_weights(
+        CARTPOLE, topology, np.zeros((2, 0)), states, observations, max_steps=100
+    )
+    wanted, _ = rollout(
+        CARTPOLE, Topologies.stack([topology]), np.ones(2), states, observations, max_steps=100
+    )
+    np.testing.assert_array_equal(got, wanted[0])
+
+
 def test_networks_see_the_scaled_observation():
     # One link with weight 1 and a square: the action is the square of the scaled angle.
     topology = Topology(
@@ -208,9 +304,18 @@ def test_read_only_and_strided_arrays_give_the_same_returns():
     wide.flags.writeable = False
     got, _ = rollout(CARTPOLE, frozen, WEIGHTS, wide, np.asfortranarray(observations), max_steps=50)
     np.testing.assert_array_equal(got, wanted)
-    from wann.rollout.lanes import rollout_lanes
+    topology = frozen[0]
+    weights = np.asfortranarray(random_weights(topology, 5))
+    weights.flags.writeable = False
+    got, _ = rollout_weights(CARTPOLE, topology, weights, wide, observations, max_steps=50)
+    again, _ = rollout_weights(
+        CARTPOLE, topologies[0], weights.copy(), states, observations, max_steps=50
+    )
+    np.testing.assert_array_equal(got, again)
+    from wann.rollout.lanes import rollout_lanes, rollout_link_weights
 
     assert len(rollout_lanes.signatures) == 1  # nothing was compiled anew
+    assert len(rollout_link_weights.signatures) == 1
 
 
 def test_other_threads_run_while_the_kernel_does():

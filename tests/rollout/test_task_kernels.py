@@ -39,5 +39,6 @@ def test_a_step_from_a_state_that_is_seldom_reached_is_gymnasiums(task):
 
 
 @every_task
-def test_most_free_running_episodes_give_gymnasiums_return(task):
-    assert_most_returns_agree(task)
+@pytest.mark.parametrize("each_link", [False, True], ids=["shared weight", "weight a link"])
+def test_most_free_running_episodes_give_gymnasiums_return(task, each_link):
+    assert_most_returns_agree(task, each_link)

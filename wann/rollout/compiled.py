@@ -16,7 +16,7 @@ from wann.rollout import task_numbers
 if TYPE_CHECKING:
     import gymnasium
 
-    from wann.topology import Topologies
+    from wann.topology import Topologies, Topology
 
 LANES_PER_CHUNK = 8  # WIDTH of wann.rollout.vector, which loads Numba
 MAX_LANES = 96  # more lanes push a network's node values out of the fastest cache
@@ -125,11 +125,111 @@ def rollout(
             *kernel_arrays(topologies),
             start,
             lanes.Rules(*kernel_rules(task, float(max_steps))),
-            lanes.Jobs(weights, states, observations, *input_map),
+            lanes.Jobs(weights, None, num_rollouts, states, observations, *input_map),
             num_lanes_for(returns.shape[1]),
             returns,
         )
     return returns.reshape(stop - start, len(weights), num_rollouts), num_steps
+
+
+def rollout_weights(
+    task: CompiledTask,
+    topology: Topology,
+    weights: Float64[np.ndarray, "K E"],
+    states: Float64[np.ndarray, "R S"],
+    observations: Float64[np.ndarray, "R I"],
+    *,
+    max_steps: int,
+    offset: Float64[np.ndarray, "I"] | None = None,
+    scale: Float64[np.ndarray, "I"] | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> tuple[Float64[np.ndarray, "k R"], int]:
+    """Return one topology's returns with weights start..stop-1, and the steps they took.
+
+    weights: K candidates, each a weight for every link, in the order of `topology.sources`.
+    All else as in `rollout`; k = stop - start. A candidate whose weights are all equal has the
+    returns, to the last bit, that `rollout` gives with this shared weight.
+    """
+    stop = len(weights) if stop is None else stop
+    if not 0 <= start <= stop <= len(weights):
+        raise ValueError(f"no weights {start} to {stop} among {len(weights)}")
+    weights = checked("weights", weights, (len(weights), topology.num_connections))[start:stop]
+    returns, num_steps = _rollout_links(
+        task, topology, weights, states, observations, len(states), max_steps, offset, scale
+    )
+    return returns.reshape(stop - start, len(states)), num_steps
+
+
+def rollout_pairs(
+    task: CompiledTask,
+    topology: Topology,
+    weights: Float64[np.ndarray, "R E"],
+    states: Float64[np.ndarray, "R S"],
+    observations: Float64[np.ndarray, "R I"],
+    *,
+    max_steps: int,
+    offset: Float64[np.ndarray, "I"] | None = None,
+    scale: Float64[np.ndarray, "I"] | None = None,
+) -> tuple[Float64[np.ndarray, "R"], int]:
+    """Return one topology's return in each episode with weights of its own, and the steps taken.
+
+    weights: of each episode a weight for every link. All else as in `rollout_weights`.
+    """
+    weights = checked("weights", weights, (len(states), topology.num_connections))
+    return _rollout_links(
+        task, topology, weights, states, observations, 1, max_steps, offset, scale
+    )
+
+
+def _rollout_links(
+    task: CompiledTask,
+    topology: Topology,
+    weights: Float64[np.ndarray, "K E"],
+    states: Float64[np.ndarray, "R S"],
+    observations: Float64[np.ndarray, "R I"],
+    rollouts_a_weight: int,
+    max_steps: int,
+    offset: Float64[np.ndarray, "I"] | None,
+    scale: Float64[np.ndarray, "I"] | None,
+) -> tuple[Float64[np.ndarray, "pairs"], int]:
+    """Return the returns of all pairs that `lanes.Jobs` makes of this, and the steps taken."""
+    check_topologies(task, topology)
+    whole_number_in("max_steps", max_steps, 1)
+    states = checked("states", states, (len(states), task.num_state))
+    observations = checked("observations", observations, (len(states), task.num_inputs))
+    input_map = _input_map(task, offset, scale)
+    returns = np.zeros(len(weights) * rollouts_a_weight)
+    if not returns.size:
+        return returns, 0
+    use_kernel_cache()
+    from wann.rollout import lanes
+
+    shared, of_links = _factors(weights)
+    num_steps = lanes.rollout_link_weights(
+        kernel_array(topology.offsets, np.int32),
+        kernel_array(topology.sources, np.int32),
+        kernel_array(topology.activations, np.uint8),
+        kernel_array(topology.outputs, np.int32),
+        lanes.Rules(*kernel_rules(task, float(max_steps))),
+        lanes.Jobs(shared, of_links, rollouts_a_weight, states, observations, *input_map),
+        num_lanes_for(len(returns)),
+        returns,
+    )
+    return returns, num_steps
+
+
+def _factors(
+    weights: Float64[np.ndarray, "K E"],
+) -> tuple[Float64[np.ndarray, "K"], Float64[np.ndarray, "K E"]]:
+    """Return what each node's sum and each link is multiplied by; one of the two is all ones.
+
+    Where all weights are equal it is the sum, which rounds as a shared weight does.
+    """
+    if weights.shape[1] == 0:
+        return np.ones(len(weights)), weights
+    equal = (weights == weights[:, :1]).all(axis=1)
+    return np.where(equal, weights[:, 0], 1.0), np.where(equal[:, np.newaxis], 1.0, weights)
 
 
 def num_lanes_for(num_jobs: int) -> int:
@@ -183,7 +283,7 @@ def kernel_array(values: np.ndarray, dtype: type[np.generic]) -> np.ndarray:
     return np.require(values, dtype, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
 
 
-def check_topologies(task: CompiledTask, topologies: Topologies) -> None:
+def check_topologies(task: CompiledTask, topologies: Topologies | Topology) -> None:
     """Raise ValueError when networks do not fit the task or have activations of a user's own."""
     sizes = topologies.num_inputs, topologies.num_outputs
     if sizes != (task.num_inputs, task.num_outputs):

@@ -1,6 +1,7 @@
 """The compiled rollout: networks and environments of many episodes advance together in lanes.
 
-A lane plays one (shared weight, rollout) pair of one topology. Each step, every node of the network
+A lane plays one (weight, rollout) pair of one topology; a weight is one number that all links share
+or a vector of one for each. Each step, every node of the network
 and then the environment is computed for all lanes, WIDTH at a time (a chunk); a lane whose episode
 has ended takes the next pair, and once there is none the last lane moves into its place, so that
 fewer chunks remain. A lane's numbers never depend on the other lanes, so neither do the returns.
@@ -66,13 +67,18 @@ class Rules(NamedTuple):
 
 
 class Jobs(NamedTuple):
-    """The (weight, rollout) pairs to play: every weight with every state and its observation.
+    """The (weight, rollout) pairs to play.
 
+    weights: factor of each node's sum. link_weights: factor of each link; None where all are 1.
+    rollouts_a_weight: pair k has weight k // that and rollout k % R: as many as R for every weight
+        with every rollout; 1 for weight k with rollout k.
     offset, scale: the network sees (observation - offset) / scale. is_scaled: whether that changes
         anything.
     """
 
     weights: Float64[np.ndarray, "W"]
+    link_weights: Float64[np.ndarray, "W E"] | None
+    rollouts_a_weight: int
     states: Float64[np.ndarray, "R S"]
     observations: Float64[np.ndarray, "R I"]
     offset: Float64[np.ndarray, "I"]
@@ -92,6 +98,7 @@ def _aligned_lanes(num_rows: int, num_lanes: int) -> Lanes:
 @njit(**COMPILED)
 def _compute_three(
     lanes: Lanes,
+    lane_weights: Lanes | None,
     lane: int,
     activation_id: int,
     node: int,
@@ -103,9 +110,15 @@ def _compute_three(
     a = b = c = splat(0.0)
     for link in range(first, last):
         position = positions[link] + lane
-        a = a + load_flat(lanes, position)
-        b = b + load_flat(lanes, position + WIDTH)
-        c = c + load_flat(lanes, position + 2 * WIDTH)
+        if lane_weights is None:
+            a = a + load_flat(lanes, position)
+            b = b + load_flat(lanes, position + WIDTH)
+            c = c + load_flat(lanes, position + 2 * WIDTH)
+        else:
+            a = a + load(lane_weights, link, lane) * load_flat(lanes, position)
+            b = b + load(lane_weights, link, lane + WIDTH) * load_flat(lanes, position + WIDTH)
+            weight = load(lane_weights, link, lane + 2 * WIDTH)
+            c = c + weight * load_flat(lanes, position + 2 * WIDTH)
     a, b, c = activate_three(
         activation_id,
         product(load(lanes, WEIGHT, lane), a),
@@ -120,6 +133,7 @@ def _compute_three(
 @njit(**COMPILED)
 def _compute_one(
     lanes: Lanes,
+    lane_weights: Lanes | None,
     lane: int,
     activation_id: int,
     node: int,
@@ -130,7 +144,11 @@ def _compute_one(
     """Set the value of a node for one chunk."""
     total = splat(0.0)
     for link in range(first, last):
-        total = total + load_flat(lanes, positions[link] + lane)
+        if lane_weights is None:
+            total = total + load_flat(lanes, positions[link] + lane)
+        else:
+            value = load_flat(lanes, positions[link] + lane)
+            total = total + load(lane_weights, link, lane) * value
     value = activate(activation_id, product(load(lanes, WEIGHT, lane), total))
     store(lanes, VALUES + node, lane, value)
 
@@ -138,6 +156,7 @@ def _compute_one(
 @njit(**COMPILED)
 def _compute_network(
     lanes: Lanes,
+    lane_weights: Lanes | None,
     num_live: int,
     num_inputs: int,
     offsets: Int32[np.ndarray, "N+1"],
@@ -146,6 +165,7 @@ def _compute_network(
 ) -> None:
     """Set the values of all nodes behind the inputs, for the chunks that hold live lanes.
 
+    lane_weights: [E, L], the weight of each link; None where all are 1.
     positions: where in `lanes`, read flat, the value of each link's source begins.
     """
     for node in range(1 + num_inputs, len(activations)):
@@ -154,10 +174,10 @@ def _compute_network(
         first, last = np.uint64(offsets[node]), np.uint64(offsets[node + 1])
         lane = 0
         while lane + 2 * WIDTH < num_live:
-            _compute_three(lanes, lane, activation_id, node, first, last, positions)
+            _compute_three(lanes, lane_weights, lane, activation_id, node, first, last, positions)
             lane += 3 * WIDTH
         while lane < num_live:
-            _compute_one(lanes, lane, activation_id, node, first, last, positions)
+            _compute_one(lanes, lane_weights, lane, activation_id, node, first, last, positions)
             lane += WIDTH
 
 
@@ -224,14 +244,18 @@ def _scale_inputs(
 
 
 @njit(**COMPILED)
-def _start_lane(lanes: Lanes, lane: int, job: int, jobs: Jobs) -> None:
-    """Let a lane begin a pair: pairs are numbered weight by weight, then rollout by rollout."""
-    num_rollouts = len(jobs.states)
-    rollout = job % num_rollouts
+def _start_lane(lanes: Lanes, lane_weights: Lanes | None, lane: int, job: int, jobs: Jobs) -> None:
+    """Let a lane begin a pair."""
+    rollout = job % len(jobs.states)
+    weight = job // jobs.rollouts_a_weight
     lanes[NUM_STEPS, lane] = 0.0
     lanes[RETURN, lane] = 0.0
     lanes[JOB, lane] = job
-    lanes[WEIGHT, lane] = jobs.weights[job // num_rollouts]
+    lanes[WEIGHT, lane] = jobs.weights[weight]
+    if lane_weights is not None:
+        for link in range(lane_weights.shape[0]):
+            given = jobs.link_weights[weight, link]  # pyright: ignore[reportOptionalSubscript]
+            lane_weights[link, lane] = given
     for index in range(jobs.states.shape[1]):
         lanes[STATE + index, lane] = jobs.states[rollout, index]
     lanes[VALUES, lane] = 1.0  # the bias
@@ -243,18 +267,19 @@ def _start_lane(lanes: Lanes, lane: int, job: int, jobs: Jobs) -> None:
 @njit(**COMPILED)
 def _settle(
     lanes: Lanes,
+    lane_weights: Lanes | None,
     num_live: int,
     next_job: int,
     ended: Int64[np.ndarray, "chunks"],
     jobs: Jobs,
-    returns: Float64[np.ndarray, "W*R"],
+    returns: Float64[np.ndarray, "pairs"],
 ) -> tuple[int, int, int]:
     """Return (live lanes, next pair, finished steps) after the ended lanes have been dealt with.
 
     ended: the bits of each chunk. Goes from the last lane down, so that the lane that moves into
         a gap is a live one.
     """
-    num_jobs = len(jobs.weights) * len(jobs.states)
+    num_jobs = len(returns)
     num_rows = OBSERVATION + jobs.observations.shape[1]
     num_steps = 0
     for lane in range(num_live - 1, -1, -1):
@@ -263,18 +288,22 @@ def _settle(
         returns[int(lanes[JOB, lane])] = lanes[RETURN, lane]
         num_steps += int(lanes[NUM_STEPS, lane])
         if next_job < num_jobs:
-            _start_lane(lanes, lane, next_job, jobs)
+            _start_lane(lanes, lane_weights, lane, next_job, jobs)
             next_job += 1
             continue
         num_live -= 1
         for row in range(num_rows):
             lanes[row, lane] = lanes[row, num_live]
+        if lane_weights is not None:
+            for link in range(lane_weights.shape[0]):
+                lane_weights[link, lane] = lane_weights[link, num_live]
     return num_live, next_job, num_steps
 
 
 @njit(**COMPILED)
 def _rollout_network(
     lanes: Lanes,
+    lane_weights: Lanes | None,
     ended: Int64[np.ndarray, "chunks"],
     offsets: Int32[np.ndarray, "N+1"],
     positions: Int64[np.ndarray, "E"],
@@ -282,18 +311,20 @@ def _rollout_network(
     outputs: Int32[np.ndarray, "O"],
     rules: Rules,
     jobs: Jobs,
-    returns: Float64[np.ndarray, "W*R"],
+    returns: Float64[np.ndarray, "pairs"],
 ) -> int:
     """Return the steps that one network took; returns: set pair by pair."""
     offset, scale, is_scaled = jobs.offset, jobs.scale, jobs.is_scaled
-    num_jobs = len(jobs.weights) * len(jobs.states)
+    num_jobs = len(returns)
     num_live = min(lanes.shape[1], num_jobs)
     for lane in range(num_live):
-        _start_lane(lanes, lane, lane, jobs)
+        _start_lane(lanes, lane_weights, lane, lane, jobs)
     next_job = num_live
     num_steps = 0
     while num_live > 0:
-        _compute_network(lanes, num_live, len(offset), offsets, positions, activations)
+        _compute_network(
+            lanes, lane_weights, num_live, len(offset), offsets, positions, activations
+        )
         any_ended = 0
         for lane in range(0, num_live, WIDTH):
             # Lanes behind the live ones are computed too; what they do means nothing.
@@ -304,7 +335,7 @@ def _rollout_network(
             any_ended |= chunk_ended
         if any_ended:
             num_live, next_job, finished_steps = _settle(
-                lanes, num_live, next_job, ended, jobs, returns
+                lanes, lane_weights, num_live, next_job, ended, jobs, returns
             )
             num_steps += finished_steps
     return num_steps
@@ -345,6 +376,7 @@ def rollout_lanes(
             positions[link - first_link] = (VALUES + sources[link]) * num_lanes
         num_steps += _rollout_network(
             lanes,
+            None,
             ended,
             offsets[first_node + genome : last_node + genome + 1],
             positions,
@@ -355,6 +387,36 @@ def rollout_lanes(
             returns[index],
         )
     return num_steps
+
+
+@njit(**CACHED)
+def rollout_link_weights(
+    offsets: Int32[np.ndarray, "N+1"],
+    sources: Int32[np.ndarray, "E"],
+    activations: UInt8[np.ndarray, "N"],
+    outputs: Int32[np.ndarray, "O"],
+    rules: Rules,
+    jobs: Jobs,
+    num_lanes: int,
+    returns: Float64[np.ndarray, "pairs"],
+) -> int:
+    """Return the environment steps taken by one topology with many weights for each link.
+
+    num_lanes: a multiple of WIDTH. returns: set to the return of each pair.
+    """
+    lanes = _aligned_lanes(VALUES + len(activations), num_lanes)
+    return _rollout_network(
+        lanes,
+        _aligned_lanes(len(sources), num_lanes),
+        np.zeros(num_lanes // WIDTH, np.int64),
+        offsets,
+        (VALUES + sources.astype(np.int64)) * num_lanes,
+        activations,
+        outputs,
+        rules,
+        jobs,
+        returns,
+    )
 
 
 @njit(**CACHED)
@@ -420,6 +482,7 @@ def compute_lanes(
             lanes[OBSERVATION : OBSERVATION + num_inputs, lane] = inputs[first + lane]
         _compute_network(
             lanes,
+            None,
             num_live,
             num_inputs,
             offsets[first_node + genome : last_node + genome + 1],
