@@ -41,7 +41,7 @@ def test_any_number_of_workers_gives_the_same_scores(name: str, workers: int) ->
     task = load_task(name)
     networks = random_networks(task.num_inputs, task.num_outputs)
     with LocalEvaluator(task, 1) as alone, LocalEvaluator(task, workers) as together:
-        assert together.kernel is not None
+        assert together.is_compiled
         wanted = alone.evaluate(networks, WEIGHTS, SEEDS)
         scores = together.evaluate(networks, WEIGHTS, SEEDS)
     np.testing.assert_array_equal(scores.returns, wanted.returns)
@@ -57,7 +57,7 @@ def test_the_steps_of_all_workers_are_counted() -> None:
 
 def test_a_seed_means_the_same_episode_in_the_kernel_and_in_gymnasium() -> None:
     with LocalEvaluator(CARTPOLE, 1) as evaluator:
-        assert evaluator.kernel is not None
+        assert evaluator.is_compiled
         scores = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
     returns, _ = rollout_episodes(CARTPOLE, NETWORKS, WEIGHTS, SEEDS)
     assert np.mean(scores.returns == returns) > 0.95  # rounding differs in the last place
@@ -73,7 +73,7 @@ def test_a_task_without_a_kernel_is_played_in_python() -> None:
         Card("barto", environment="CartPole-v1", arguments={"sutton_barto_reward": True})
     )
     with LocalEvaluator(barto, 2) as evaluator:
-        assert evaluator.kernel is None
+        assert not evaluator.is_compiled
         scores = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
     assert set(np.unique(scores.returns)) <= {-1.0, 0.0}
 

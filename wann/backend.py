@@ -6,20 +6,19 @@ import contextlib
 from collections.abc import Iterator
 
 from wann.config import Backend
-from wann.evaluation import Evaluator, LocalEvaluator
-from wann.rollout.episodes import kernel_of
-from wann.tasks.control import ControlTask
+from wann.evaluation import Evaluator, LocalEvaluator, has_kernel
+from wann.tasks import AnyTask
 
 
-def uses_ray(backend: Backend, task: ControlTask) -> bool:
+def uses_ray(backend: Backend, task: AnyTask) -> bool:
     """Return whether this backend evaluates `task` by Ray's actors."""
     if backend.name != "auto":
         return backend.name == "ray"
-    return bool(backend.cluster) or kernel_of(task) is None
+    return bool(backend.cluster) or not has_kernel(task)
 
 
 @contextlib.contextmanager
-def open_evaluator(task: ControlTask, backend: Backend) -> Iterator[Evaluator]:
+def open_evaluator(task: AnyTask, backend: Backend) -> Iterator[Evaluator]:
     """Have an evaluator of `task` in here; no thread, actor or process of it stays behind.
 
     Within it, `wann.ray_session.run_task` runs where the evaluator does.

@@ -54,6 +54,7 @@ class GenerationReport:
     num_steps: int
 
 
+Seeds: TypeAlias = Callable[[int, Purpose, int, int], Int64[np.ndarray, "R"]]
 Callback: TypeAlias = Callable[["Coordinator", GenerationReport], bool | None]
 
 
@@ -102,6 +103,7 @@ class Coordinator:
     ) -> None:
         """Start a search, or go on from a state.
 
+        evaluator: its `task`, if it has one, says what the seeds are; see `Task.seeds`.
         Raises ValueError when its genomes have other numbers of inputs or outputs, or when these
         are not positive; TypeError when they are no whole numbers.
         """
@@ -120,6 +122,8 @@ class Coordinator:
         self.evaluator = evaluator
         self.state = state
         self._asked: _Asked | None = None
+        task = getattr(evaluator, "task", None)
+        self._draw: Seeds = episode_seeds if task is None else task.seeds
 
     @property
     def generation(self) -> int:
@@ -140,14 +144,14 @@ class Coordinator:
     def seeds(self) -> Int64[np.ndarray, "R"]:
         """Seeds of this generation's training episodes, common to all genomes and weights."""
         config = self.config
-        return episode_seeds(config.seed, Purpose.TRAIN, self.generation, config.episodes)
+        return self._draw(config.seed, Purpose.TRAIN, self.generation, config.episodes)
 
     def held_out(self, purpose: Purpose) -> tuple[Float64[np.ndarray, "W"], Int64[np.ndarray, "R"]]:
         """Return weights and seeds of the VALIDATION or TEST episodes, the same all run long."""
         config = self.config
         validating = purpose == Purpose.VALIDATION
         count = config.validation_episodes if validating else config.test_episodes
-        return self._weights(purpose, 0), episode_seeds(config.seed, purpose, 0, count)
+        return self._weights(purpose, 0), self._draw(config.seed, purpose, 0, count)
 
     def _weights(self, purpose: Purpose, generation: int) -> Float64[np.ndarray, "W"]:
         place = generation * len(Purpose) + int(purpose)

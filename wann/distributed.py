@@ -17,13 +17,13 @@ from jaxtyping import Float64, Int64
 from wann.checks import number_in, whole_number_in
 from wann.chunks import Chunk, Costs, Schedule
 from wann.config import MAX_WORKERS, PATIENCE
-from wann.ray_session import ClusterFault, cause_of, num_cpus
+from wann.ray_session import ClusterFault, cause_of, num_cpus, store_task
 from wann.scores import Fault, Scores
-from wann.tasks.control import ControlTask
+from wann.tasks import AnyTask
 from wann.tasks.faults import EnvironmentFault, text_of
 from wann.topology import Topologies
 from wann.version import __version__
-from wann.worker import ChunkResult, Worker, own_activations, pack, portable
+from wann.worker import ChunkResult, Worker, own_activations, pack
 
 IN_FLIGHT = 2  # chunks that an actor has: one in hand, one waiting
 TRIALS = 3  # fresh workers in which a network must fail, alone, before it is given up
@@ -125,7 +125,7 @@ class RayEvaluator:
 
     def __init__(
         self,
-        task: ControlTask,
+        task: AnyTask,
         workers: int = 0,
         deadline: float = 0.0,
         patience: float = PATIENCE,
@@ -159,7 +159,7 @@ class RayEvaluator:
                 "--workers out to use them all"
             )
         self._actor: Any = ray.remote(Worker).options(num_cpus=1, scheduling_strategy="SPREAD")
-        self._task = _stored(portable(task))
+        self._task = store_task(task)
 
     def __enter__(self) -> Self:
         return self
@@ -495,30 +495,6 @@ class _Batch:
 
 class _WorkerLost(ClusterFault):
     """A worker's process ended while it prepared itself."""
-
-
-def _stored(task: ControlTask) -> Any:
-    """Return a reference to the task, which each machine fetches once.
-
-    Raises ClusterFault when it is larger than a machine's object store: Ray would put it on disk
-    here, but wait for ever there.
-    """
-    import ray
-    from ray import exceptions, experimental
-
-    try:
-        reference = ray.put(task)
-    except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as error:
-        raise ClusterFault(f"task {task.id!r} cannot be stored: {text_of(error)}") from error
-    size = experimental.get_object_locations([reference])[reference]["object_size"]
-    stores = [each["Resources"].get("object_store_memory", 0) for each in ray.nodes()]
-    room = min((each for each in stores if each), default=0)
-    if size > room:
-        raise ClusterFault(
-            f"task {task.id!r} takes {size / 1e6:.0f} MB, but the object store of a machine has "
-            f"{room / 1e6:.0f} MB; give it more: ray start --object-store-memory BYTES"
-        )
-    return reference
 
 
 def _loss(error: Exception) -> str:

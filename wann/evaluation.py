@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -12,10 +13,11 @@ from jaxtyping import Float64, Int64
 from wann.activations import is_compiled
 from wann.checks import whole_number_in
 from wann.config import MAX_WORKERS
-from wann.rollout.compiled import CompiledTask, rollout
+from wann.rollout.compiled import rollout
 from wann.rollout.episodes import kernel_of, rollout_episodes, starts
+from wann.rollout.image_scores import score_batches
 from wann.scores import Scores
-from wann.tasks.control import ControlTask
+from wann.tasks import AnyTask, ControlTask, ImageTask
 from wann.topology import Topologies
 
 CHUNKS_A_WORKER = 8  # small enough that no worker waits long for the last one
@@ -41,6 +43,16 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+# Plays the networks from `first` up to `last` in a kernel: their returns [g, W, R], and how many
+# steps of an environment, or images, that took.
+Part: TypeAlias = Callable[[int, int], tuple[Float64[np.ndarray, "g W R"], int]]
+
+
+def has_kernel(task: AnyTask) -> bool:
+    """Return whether a compiled kernel evaluates networks on this task."""
+    return isinstance(task, ImageTask) or kernel_of(task) is not None
+
+
 class LocalEvaluator:
     """Evaluates on this machine: threads over compiled kernels, or Gymnasium's own environment.
 
@@ -49,7 +61,7 @@ class LocalEvaluator:
     threads.
     """
 
-    def __init__(self, task: ControlTask, workers: int = 0) -> None:
+    def __init__(self, task: AnyTask, workers: int = 0) -> None:
         """Serve `task` with this many threads; 0 stands for all cores that may be used.
 
         Raises ValueError when `workers` is negative.
@@ -57,7 +69,7 @@ class LocalEvaluator:
         whole_number_in("workers", workers, 0, MAX_WORKERS)
         self.task = task
         self.workers = workers or available_cores()
-        self.kernel = kernel_of(task)
+        self.is_compiled = has_kernel(task)
         self._pool = ThreadPoolExecutor(self.workers, "evaluate")
 
     def __enter__(self) -> Self:
@@ -80,46 +92,93 @@ class LocalEvaluator:
 
         Raises EnvironmentFault when a Python environment misbehaves.
         """
-        if self.kernel is None or len(topologies) == 0:
-            return Scores(*rollout_episodes(self.task, topologies, weights, seeds))
+        if not self.is_compiled or len(topologies) == 0:
+            return Scores(*_in_python(self.task, topologies, weights, seeds))
         if is_compiled(topologies.activations):
-            return self._in_kernel(self.kernel, topologies, weights, seeds)
+            return self._in_kernel(topologies, weights, seeds)
         returns = np.empty((len(topologies), len(weights), len(seeds)))
         of_a_user = np.array([not is_compiled(each.activations) for each in topologies])
         own, others = np.flatnonzero(of_a_user), np.flatnonzero(~of_a_user)
-        returns[own], num_steps = rollout_episodes(self.task, topologies.take(own), weights, seeds)
+        returns[own], num_steps = _in_python(self.task, topologies.take(own), weights, seeds)
         if len(others):
-            scores = self._in_kernel(self.kernel, topologies.take(others), weights, seeds)
+            scores = self._in_kernel(topologies.take(others), weights, seeds)
             returns[others] = scores.returns
             num_steps += scores.num_steps
         return Scores(returns, num_steps)
 
     def _in_kernel(
         self,
-        kernel: CompiledTask,
         topologies: Topologies,
         weights: Float64[np.ndarray, "W"],
         seeds: Int64[np.ndarray, "R"],
     ) -> Scores:
         """Return the scores of at least one network, all of the paper's activations."""
-        task = self.task
-        beginning = starts(task, kernel, seeds)
-
-        def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
-            return rollout(
-                kernel,
-                topologies,
-                weights,
-                beginning.states,
-                beginning.observations,
-                max_steps=task.max_steps,
-                offset=task.offset,
-                scale=task.scale,
-                start=first,
-                stop=last,
-            )
-
+        part = _kernel_part(self.task, topologies, weights, seeds)
         num_chunks = min(len(topologies), self.workers * CHUNKS_A_WORKER)
         edges = np.linspace(0, len(topologies), num_chunks + 1).astype(int).tolist()
         parts = list(self._pool.map(part, edges[:-1], edges[1:]))
         return Scores(np.concatenate([each for each, _ in parts]), sum(each for _, each in parts))
+
+
+def _in_python(
+    task: AnyTask,
+    topologies: Topologies,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> tuple[Float64[np.ndarray, "G W R"], int]:
+    """Return the returns of any networks, and the steps or images that they took."""
+    if isinstance(task, ImageTask):
+        return score_batches(task, topologies, weights, seeds)
+    return rollout_episodes(task, topologies, weights, seeds)
+
+
+def _kernel_part(
+    task: AnyTask,
+    topologies: Topologies,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> Part:
+    """Return what plays a part of these networks in the task's kernel."""
+    if isinstance(task, ImageTask):
+        return _image_part(task, topologies, weights, seeds)
+    return _episode_part(task, topologies, weights, seeds)
+
+
+def _episode_part(
+    task: ControlTask,
+    topologies: Topologies,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> Part:
+    kernel = kernel_of(task)
+    if kernel is None:
+        raise RuntimeError(f"task {task.id!r} has no kernel")
+    beginning = starts(task, kernel, seeds)
+
+    def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
+        return rollout(
+            kernel,
+            topologies,
+            weights,
+            beginning.states,
+            beginning.observations,
+            max_steps=task.max_steps,
+            offset=task.offset,
+            scale=task.scale,
+            start=first,
+            stop=last,
+        )
+
+    return part
+
+
+def _image_part(
+    task: ImageTask,
+    topologies: Topologies,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> Part:
+    def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
+        return score_batches(task, topologies.take(np.arange(first, last)), weights, seeds)
+
+    return part

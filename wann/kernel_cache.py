@@ -98,7 +98,7 @@ def _places(name: str) -> list[Path]:
     given = os.environ.get(VARIABLE)
     if not given:
         with contextlib.suppress(RuntimeError):  # no home
-            return [_user_cache() / "wann" / name, temporary]
+            return [user_cache() / "wann" / name, temporary]
         return [temporary]
     root = Path(given)
     if root.name.startswith(name):  # set by this function in a parent process
@@ -108,7 +108,8 @@ def _places(name: str) -> list[Path]:
     return [root / name, temporary]
 
 
-def _user_cache() -> Path:
+def user_cache() -> Path:
+    """Return the folder that this system keeps a user's caches in."""
     given = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     if given:
         return Path(given)

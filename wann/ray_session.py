@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from wann.activations import Activation
 from wann.kernel_cache import use_kernel_cache
-from wann.tasks.control import ControlTask
+from wann.tasks import AnyTask, ControlTask, ImageTask
 from wann.tasks.faults import MissingDependency, text_of
 from wann.topology import Topologies
 from wann.worker import own_activations, portable, register, writable
@@ -306,6 +306,7 @@ def run_tasks(
         scheduling_strategy="SPREAD",
     )
     activations = own_activations()
+    stored = {id(each): store_task(each) for call in calls for each in call if _is_task(each)}
     width = max(num_cpus(), 1)
     results: dict[int, Result] = {}
     running: dict[Any, int] = {}
@@ -313,7 +314,7 @@ def run_tasks(
         while len(results) < len(calls):
             place = len(results) + len(running)
             if place < len(calls) and len(running) < width:
-                arguments = [_portable(each) for each in calls[place]]
+                arguments = [stored.get(id(each), each) for each in calls[place]]
                 running[remote.remote(activations, function, arguments)] = place
                 continue
             ready, _ = ray.wait(list(running), num_returns=1)
@@ -356,12 +357,39 @@ def _carry_out(
     """Return what a function returns in a worker."""
     use_kernel_cache()
     register(activations)
-    own = [writable(each) if isinstance(each, Topologies) else each for each in arguments]
+    import ray
+
+    here = [ray.get(each) if isinstance(each, ray.ObjectRef) else each for each in arguments]
+    own = [writable(each) if isinstance(each, Topologies) else each for each in here]
     return function(*own)
 
 
-def _portable(argument: Any) -> Any:
-    return portable(argument) if isinstance(argument, ControlTask) else argument
+def _is_task(argument: Any) -> bool:
+    return isinstance(argument, ControlTask | ImageTask)
+
+
+def store_task(task: AnyTask) -> Any:
+    """Return a reference to a task, its images with it, which each machine fetches once.
+
+    Raises ClusterFault when it is larger than a machine's object store: Ray would put it on disk
+    here, but wait for ever there.
+    """
+    import ray
+    from ray import exceptions, experimental
+
+    try:
+        reference = ray.put(portable(task))
+    except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as error:
+        raise ClusterFault(f"task {task.id!r} cannot be stored: {text_of(error)}") from error
+    size = experimental.get_object_locations([reference])[reference]["object_size"]
+    stores = [each["Resources"].get("object_store_memory", 0) for each in ray.nodes()]
+    room = min((each for each in stores if each), default=0)
+    if size > room:
+        raise ClusterFault(
+            f"task {task.id!r} takes {size / 1e6:.0f} MB, but the object store of a machine has "
+            f"{room / 1e6:.0f} MB; give it more: ray start --object-store-memory BYTES"
+        )
+    return reference
 
 
 def cause_of(error: Exception) -> Exception:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from wann.archive import Entry
 from wann.coordinator import Coordinator, GenerationReport
@@ -17,11 +18,12 @@ from wann.files import write_atomically
 from wann.network import Network, load_network, network_from_json
 from wann.ray_session import run_tasks
 from wann.rollout.episodes import rollout_episodes
+from wann.rollout.image_scores import Graded, grade
 from wann.run_files import RunFolder, RunSpec, find_run, read_spec
 from wann.scores import summarise
 from wann.seeding import Purpose
-from wann.tasks import ControlTask
-from wann.topology import Topologies
+from wann.tasks import AnyTask, ImageTask
+from wann.topology import Topologies, Topology
 from wann.version import __version__
 
 if TYPE_CHECKING:
@@ -50,15 +52,20 @@ class MetricsFile:
 
 
 def network_of(
-    entry: Entry, coordinator: Coordinator, task: ControlTask, test: dict[str, Any] | None = None
+    entry: Entry,
+    coordinator: Coordinator,
+    task: AnyTask,
+    test: dict[str, Any] | None = None,
+    accuracy: dict[str, Any] | None = None,
 ) -> Network:
     """Return an entry of the archive as a network, with its best shared weight and its scores.
 
-    test: the summary of its test episodes, if it has been to them.
+    test: the summary of its test episodes, if it has been to them. accuracy: what the summary of
+    its validation episodes also holds.
     made_by["config"] is `SearchConfig.digest`: of all that the search depends on but its length.
     """
     weights, _ = coordinator.held_out(Purpose.VALIDATION)
-    validation = summarise(entry.returns, weights)
+    validation = summarise(entry.returns, weights) | (accuracy or {})
     scores = {"mean": (test or validation)["mean"], "validation": validation}
     if test is not None:
         scores["test"] = test
@@ -94,7 +101,7 @@ FRONT_COLUMNS = (
 )
 
 
-def write_front(coordinator: Coordinator, task: ControlTask, paths: RunFolder) -> None:
+def write_front(coordinator: Coordinator, task: AnyTask, paths: RunFolder) -> None:
     """Write front.csv (a row a network) and front.jsonl (the networks, in the same order)."""
     networks = [network_of(each, coordinator, task) for each in coordinator.archive.entries]
     text = io.StringIO()
@@ -113,19 +120,53 @@ def write_front(coordinator: Coordinator, task: ControlTask, paths: RunFolder) -
     write_atomically(paths.file("front.jsonl"), "".join(each.to_json() for each in networks))
 
 
-def score_champion(coordinator: Coordinator, task: ControlTask, paths: RunFolder) -> Network:
-    """Return the champion, scored in Gymnasium on episodes that selection never saw.
+def score_champion(coordinator: Coordinator, task: AnyTask, paths: RunFolder) -> Network:
+    """Return the champion, scored on episodes that selection never saw.
 
-    It is written to champion.json.
+    Those are Gymnasium's own or, of an image task, the test images, by `wann.forward`; of images,
+    the accuracy is in its scores too. It is written to champion.json.
     """
     entry = coordinator.archive.champion()
     weights, seeds = coordinator.held_out(Purpose.TEST)
-    network = Topologies.stack([entry.topology])
-    calls = [(task, network, weights[place : place + 1], seeds) for place in range(len(weights))]
-    parts = [returns[0] for returns, _ in run_tasks(rollout_episodes, calls)]
-    champion = network_of(entry, coordinator, task, summarise(np.concatenate(parts), weights))
+    if isinstance(task, ImageTask):
+        held_out = coordinator.held_out(Purpose.VALIDATION)
+        graded = _graded(task, entry.topology, weights, seeds)
+        test = summarise(graded.returns, weights) | _accuracy(graded)
+        accuracy = _accuracy(_graded(task, entry.topology, *held_out))
+        champion = network_of(entry, coordinator, task, test, accuracy)
+    else:
+        network = Topologies.stack([entry.topology])
+        calls = [
+            (task, network, weights[place : place + 1], seeds) for place in range(len(weights))
+        ]
+        parts = [returns[0] for returns, _ in run_tasks(rollout_episodes, calls)]
+        champion = network_of(entry, coordinator, task, summarise(np.concatenate(parts), weights))
     champion.save(paths.file("champion.json"))
     return champion
+
+
+def _graded(
+    task: ImageTask,
+    topology: Topology,
+    weights: Float64[np.ndarray, "W"],
+    seeds: Int64[np.ndarray, "R"],
+) -> Graded:
+    """Return how well a network does under each weight, each of them worked on by itself."""
+    calls = [(task, topology, weights[place : place + 1], seeds) for place in range(len(weights))]
+    parts = run_tasks(grade, calls)
+    returns = np.concatenate([each.returns for each in parts])
+    num_correct = np.concatenate([each.num_correct for each in parts])
+    return Graded(returns, num_correct, parts[0].sizes)
+
+
+def _accuracy(graded: Graded) -> dict[str, Any]:
+    """Return how many images there were, and the share that was told rightly, for a file."""
+    by_weight = graded.accuracy_by_weight
+    return {
+        "images": int(graded.sizes.sum()),
+        "accuracy": float(by_weight.mean()),
+        "accuracy_by_weight": by_weight.tolist(),
+    }
 
 
 def draw(paths: RunFolder) -> None:

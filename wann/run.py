@@ -20,7 +20,7 @@ from wann.records import MetricsFile, draw, score_champion, write_front
 from wann.reproduction import generation_from
 from wann.run_files import RunFolder, RunSpec, describe, finished_generations
 from wann.seeding import Purpose, generator
-from wann.tasks import ControlTask, control_task
+from wann.tasks import AnyTask, task_of
 
 CHECKPOINT_INTERVAL = 5.0  # s between two checkpoints, at least
 CHECKPOINT_SHARE = 0.02  # of the run's time that checkpoints may cost
@@ -57,16 +57,20 @@ class Run:
         root: Path | str = ".",
         backend: Backend | None = None,
         command: Iterable[str] = (),
+        data_dir: str = "",
     ) -> None:
         """Prepare a run below the folder `root`; nothing is written yet.
 
         backend: what evaluates; by default what suits the task, on all cores of this machine.
-        command: what the user typed, for the record.
-        Raises ValueError when the start network does not fit the task.
+        command: what the user typed, for the record. data_dir: where the files of an image task
+            are looked for first.
+        Raises what `wann.tasks.load_task` raises, and ValueError when the start network does not
+        fit the task, or there are fewer held-out images than held-out episodes.
         """
         self.spec = spec
         self.paths = RunFolder(Path(root), spec.name)
-        self.task = control_task(spec.card)
+        self.task = task_of(spec.card, data_dir)
+        _check_episodes(spec, self.task)
         self.backend = backend or Backend()
         self.command = tuple(command)
         if spec.start is not None:
@@ -206,7 +210,14 @@ def _check_length(saved: Checkpoint | None, spec: RunSpec) -> None:
         )
 
 
-def _check_start(start: Network, task: ControlTask) -> None:
+def _check_episodes(spec: RunSpec, task: AnyTask) -> None:
+    """Raise ValueError when the task has not as many held-out episodes as are wanted."""
+    config = spec.config
+    task.seeds(config.seed, Purpose.VALIDATION, 0, config.validation_episodes)
+    task.seeds(config.seed, Purpose.TEST, 0, config.test_episodes)
+
+
+def _check_start(start: Network, task: AnyTask) -> None:
     sizes = (start.topology.num_inputs, start.topology.num_outputs)
     if sizes != (task.num_inputs, task.num_outputs):
         raise ValueError(

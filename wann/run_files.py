@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gymnasium.envs.registration import EnvSpec
-
 from wann.checks import unknown
 from wann.config import SearchConfig, check_keys, search_config
 from wann.files import write_atomically
 from wann.network import Network, load_network
-from wann.tasks import Card, ControlTask, card_of_table
+from wann.tasks import AnyCard, AnyTask, ImageTask, card_of_table
 
 RUNS = ("results", "runs")  # the folders below a root that hold the runs
 RECORDED_PACKAGES = ("wann-search", "numpy", "numba", "gymnasium", "scipy")
@@ -34,7 +32,7 @@ class RunSpec:
     """
 
     config: SearchConfig
-    card: Card
+    card: AnyCard
     start: Network | None = None
 
     @property
@@ -103,7 +101,7 @@ class RunBusy(RuntimeError):
 
 
 def describe(
-    spec: RunSpec, task: ControlTask, paths: RunFolder, command: Iterable[str], finished: int = 0
+    spec: RunSpec, task: AnyTask, paths: RunFolder, command: Iterable[str], finished: int = 0
 ) -> None:
     """Write what the run is (config.toml) and how it was made (meta.json).
 
@@ -121,7 +119,7 @@ def describe(
         "name": spec.name,
         "command": list(command),
         "finished_generations": finished,
-        "environment": _environment(task.spec),
+        "environment": _environment(task),
         "packages": {name: _version(name) for name in RECORDED_PACKAGES},
         "python": platform.python_version(),
         "machine": {
@@ -133,8 +131,16 @@ def describe(
     write_atomically(paths.file("meta.json"), json.dumps(meta, indent=2) + "\n")
 
 
-def _environment(spec: EnvSpec) -> dict[str, Any]:
-    """Return the resolved environment as plain data; of what Gymnasium cannot write, its name."""
+def _environment(task: AnyTask) -> dict[str, Any]:
+    """Return what the task's networks meet, as plain data.
+
+    That is the resolved environment (of what Gymnasium cannot write, its name), or how many images
+    there are.
+    """
+    if isinstance(task, ImageTask):
+        splits = {name: len(getattr(task.data, name)) for name in ("train", "validation", "test")}
+        return {"source": task.card.images.source, "images": splits}
+    spec = task.spec
     try:
         return json.loads(spec.to_json())
     except (ValueError, TypeError):

@@ -27,7 +27,8 @@ from wann.genome import minimal_genome
 from wann.kernel_build import build_kernels, groups_for
 from wann.rollout.episodes import episodes
 from wann.rollout.single import policy
-from wann.tasks.control import ControlTask
+from wann.seeding import Purpose
+from wann.tasks import AnyTask, ControlTask
 from wann.topology import Topologies, compile
 from wann.version import __version__
 
@@ -58,7 +59,7 @@ class Worker:
         """Wait for a task."""
         self._evaluator: LocalEvaluator | None = None
 
-    def prepare(self, task: ControlTask, activations: Sequence[Activation], version: str) -> int:
+    def prepare(self, task: AnyTask, activations: Sequence[Activation], version: str) -> int:
         """Take the task, with the activations its user registered; return the process's id.
 
         version: of wann-search where the search runs. Kernels are compiled, once a node.
@@ -72,7 +73,8 @@ class Worker:
             )
         register(activations)
         build_kernels(each for each in groups_for(task) if each in GROUPS_TO_PLAY)
-        task.make().close()  # what is missing is found now, not in the first chunk
+        if isinstance(task, ControlTask):
+            task.make().close()  # what is missing is found now, not in the first chunk
         self._evaluator = LocalEvaluator(task, workers=1)
         _load_kernels(self._evaluator)
         return os.getpid()
@@ -101,7 +103,8 @@ class Worker:
         if evaluator is None:
             raise RuntimeError("a worker must be prepared before it evaluates")
         batch = writable(topologies)
-        if evaluator.kernel is not None:
+        task = evaluator.task
+        if evaluator.is_compiled or not isinstance(task, ControlTask):
             scores = evaluator.evaluate(batch, weights, seeds)
             busy = time.perf_counter() - started
             each = np.full(len(batch), busy / max(len(batch), 1))
@@ -109,7 +112,7 @@ class Worker:
             return ChunkResult(scores.returns, size, scores.num_steps, each, busy)
         returns = np.full((len(batch), len(weights), len(seeds)), np.nan)
         seconds, num_played, num_steps, now = np.zeros(len(batch)), 0, 0, started
-        played = episodes(evaluator.task, batch, weights, seeds)
+        played = episodes(task, batch, weights, seeds)
         with contextlib.closing(played):
             for place, episode in played:
                 returns[place] = episode.return_
@@ -127,8 +130,9 @@ def _load_kernels(evaluator: LocalEvaluator) -> None:
     task = evaluator.task
     no_links = np.zeros((task.num_inputs + 1) * task.num_outputs, dtype=bool)
     idle = compile(minimal_genome(task.num_inputs, task.num_outputs, no_links))
-    if evaluator.kernel is not None:
-        evaluator.evaluate(Topologies.stack([idle]), np.ones(1), np.zeros(1, dtype=np.int64))
+    if evaluator.is_compiled:
+        seeds = task.seeds(0, Purpose.TRAIN, 0, 1)
+        evaluator.evaluate(Topologies.stack([idle]), np.ones(1), seeds)
     else:
         policy(idle, 1.0)(np.zeros(task.num_inputs))
 
@@ -154,11 +158,13 @@ def register(activations: Sequence[Activation]) -> None:
             )
 
 
-def portable(task: ControlTask) -> ControlTask:
+def portable(task: AnyTask) -> AnyTask:
     """Return the task in a form that a process can use which never ran the user's script.
 
     An entry point "__main__:Class" means another module there; the class itself can be sent.
     """
+    if not isinstance(task, ControlTask):
+        return task
     entry = task.spec.entry_point
     if not isinstance(entry, str) or not entry.startswith("__main__:"):
         return task

@@ -24,7 +24,7 @@ from wann.files import read_bounded
 
 if TYPE_CHECKING:
     from wann.run_files import RunSpec
-    from wann.tasks import Card
+    from wann.tasks import AnyCard
 
 MAX_CONFIG_BYTES = 1 << 20
 MAX_SEEDS = 1_000
@@ -66,6 +66,8 @@ class RunOptions:
     """Start no further generation after so long"""
     target: float | None = field(default=None, metadata={"metavar": "SCORE"})
     """Stop at this held-out mean return; exit code 4 if it is missed"""
+    data_dir: str = field(default="", metadata={"metavar": "FOLDER"})
+    """Where the files of image tasks are looked for first"""
     out: str = field(default=".", metadata={"metavar": "FOLDER"})
     """Where populations/ and results/runs/ are"""
     json: bool = field(default=False, metadata={"flag": True})
@@ -133,7 +135,7 @@ def plan(argv: Sequence[str], prog: str) -> Plan:
 def _planned(typed: Mapping[str, Any], options: RunOptions) -> Plan:
     from wann.cli.sources import found_network
     from wann.run_files import RunSpec
-    from wann.tasks import control_task
+    from wann.tasks import task_of
 
     tables = _read_config(options.config) if options.config else {}
     card = _card(typed, tables, options.config)
@@ -147,13 +149,14 @@ def _planned(typed: Mapping[str, Any], options: RunOptions) -> Plan:
         ]
     )
     root = Path(options.out)
-    start = found_network(options.start, root, control_task(card)) if options.start else None
+    task = task_of(card, options.data_dir) if options.start else None
+    start = found_network(options.start, root, task) if options.start else None
     seeds = parse_seeds(options.seeds) if options.seeds else (config.seed,)
     specs = tuple(RunSpec(config.replace(seed=seed), card, start) for seed in seeds)
     return Plan(specs, root, options)
 
 
-def _preset_layers(card: Card, preset: str) -> list[tuple[str, Mapping[str, Any]]]:
+def _preset_layers(card: AnyCard, preset: str) -> list[tuple[str, Mapping[str, Any]]]:
     if not preset:
         return []
     return [
@@ -162,15 +165,15 @@ def _preset_layers(card: Card, preset: str) -> list[tuple[str, Mapping[str, Any]
     ]
 
 
-def _card(typed: Mapping[str, Any], tables: Mapping[str, Any], path: str) -> Card:
+def _card(typed: Mapping[str, Any], tables: Mapping[str, Any], path: str) -> AnyCard:
     """Return the card of the task typed, else of the one in the file, else of the default one."""
-    from wann.tasks import card_of_table, load_task
+    from wann.tasks import card_of, card_of_table
 
     if "task" in typed:
-        return load_task(typed["task"]).card
+        return card_of(typed["task"])
     if "card" in tables:
         return card_of_table(tables["card"], path)
-    return load_task(tables.get("search", {}).get("task", SearchConfig.task)).card
+    return card_of(tables.get("search", {}).get("task", SearchConfig.task))
 
 
 def _read_config(path: str) -> dict[str, dict[str, Any]]:

@@ -40,7 +40,7 @@ def _run_one(spec: RunSpec, asked: Plan, command: list[str], console: Console) -
     from wann.run import Run
 
     options = asked.options
-    run = Run(spec, asked.root, options.where, command)
+    run = Run(spec, asked.root, options.where, command, options.data_dir)
     for note in run.task.notes:
         console.print(note, soft_wrap=True)
     name = call_name(run.paths)

@@ -8,7 +8,7 @@ from pathlib import Path
 from wann.checkpoint import load_checkpoint
 from wann.network import Network, load_network
 from wann.run_files import RunFolder, find_run, read_spec
-from wann.tasks import ControlTask
+from wann.tasks import AnyTask
 
 
 def is_file_name(name: str) -> bool:
@@ -16,7 +16,7 @@ def is_file_name(name: str) -> bool:
     return name.endswith((".json", ".out")) or Path(name).is_file()
 
 
-def found_network(name: str, root: Path, task: ControlTask | None = None) -> Network:
+def found_network(name: str, root: Path, task: AnyTask | None = None) -> Network:
     """Return the network in a file, or the champion of a run.
 
     name: a run below `root` or its folder, a network's JSON, or a reference `.out` file, whose

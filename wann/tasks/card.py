@@ -11,9 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from wann.checks import nearest, number_in, unknown, whole_number_in
-from wann.config import SearchConfig, check_keys, preset_named, search_config
 from wann.network import CONTROL_RULES
 from wann.tasks.faults import text_of
+from wann.tasks.image_card import ImageCard
+from wann.tasks.task_card import (
+    TaskCard,
+    check_names,
+    check_search,
+    check_tables,
+    check_task_name,
+    check_texts,
+    listed,
+)
 
 MAX_CARD_BYTES = 1 << 20
 MAX_STEPS = 10_000_000  # more than any episode that could be evaluated
@@ -22,8 +31,8 @@ ARGUMENTS_OF_MAKE = ("id", "max_episode_steps", "disable_env_checker", "render_m
 
 
 @dataclass(frozen=True, eq=False)
-class Card:
-    """A task as its file describes it; what a field leaves empty follows from the environment.
+class Card(TaskCard):
+    """A Gymnasium task as its file describes it; what is left empty follows from the environment.
 
     task: the name that commands, runs and network files use.
     environment: Gymnasium id or "module:Id-v0"; the task's name when empty.
@@ -67,20 +76,7 @@ class Card:
         _check_names(self)
         _check_numbers(self)
         _check_arguments(self)
-        _check_search(self)
-
-    def table(self) -> dict[str, Any]:
-        """Return what the card's file says; `card_of_table` makes an equal card of it."""
-        table = {each.name: getattr(self, each.name) for each in fields(self)}
-        del table["source"]
-        table["preset"] = {name: dict(values) for name, values in table.pop("presets").items()}
-        empty = (None, "", (), {})
-        return {key: value for key, value in table.items() if value not in empty}
-
-    @property
-    def where(self) -> str:
-        """What messages call this card: its file or, without one, its task."""
-        return f"card {self.source!r}" if self.source else f"task {self.task!r}"
+        check_search(self)
 
 
 _TEXTS = ("task", "environment", "action", "note")
@@ -90,22 +86,15 @@ _TABLES = ("arguments", "search", "presets")
 
 
 def _check_names(card: Card) -> None:
-    for name in _TEXTS:
-        value = getattr(card, name)
-        if not isinstance(value, str) or not value.isprintable():
-            raise TypeError(f"{name} must be one line of text, but {value!r} was given")
+    check_texts(card, _TEXTS)
     for name in ("task", "environment"):
         value = getattr(card, name)
         module, colon, environment_id = value.rpartition(":")
         is_named = environment_id and ":" not in module and bool(module) == bool(colon)
         if value != value.strip() or not is_named:
             raise ValueError(f"{name} must be an id or 'module:Id-v0', but {value!r} was given")
-    if not (card.task[0].isalnum() or card.task[0] == "_"):  # it begins the names of run folders
-        raise ValueError(f"task must begin with a letter or a digit, but {card.task!r} was given")
-    for name in _LISTS_OF_TEXTS:
-        for value in _listed(card, name):
-            if not isinstance(value, str) or not value or not value.isprintable():
-                raise TypeError(f"{name} must be a list of names, but holds {value!r}")
+    check_task_name(card)
+    check_names(card, _LISTS_OF_TEXTS)
     for value in card.wrappers:
         if value.count(":") != 1 or not all(value.split(":")):
             raise ValueError(f"wrappers must be written 'module:Class', but {value!r} was given")
@@ -115,7 +104,7 @@ def _check_names(card: Card) -> None:
 
 def _check_numbers(card: Card) -> None:
     for name in _LISTS_OF_NUMBERS:
-        for index, value in enumerate(_listed(card, name)):
+        for index, value in enumerate(listed(card, name)):
             number_in(f"{name}[{index}]", value, -LARGEST_NUMBER, LARGEST_NUMBER)
             if name == "scale" and value == 0:
                 raise ValueError(f"scale[{index}] divides an observation and must not be 0")
@@ -128,41 +117,15 @@ def _check_numbers(card: Card) -> None:
         number_in("solved", card.solved, -LARGEST_NUMBER, LARGEST_NUMBER)
 
 
-def _listed(card: Card, name: str) -> tuple[Any, ...]:
-    """Return the card's list of this name, which is a tuple from now on."""
-    value = getattr(card, name)
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"{name} must be a list, but {value!r} was given")
-    object.__setattr__(card, name, tuple(value))
-    return tuple(value)
-
-
 def _check_arguments(card: Card) -> None:
-    for name in _TABLES:
-        value = getattr(card, name)
-        if not isinstance(value, Mapping):
-            raise TypeError(f"{name} must be a table, but {value!r} was given")
+    check_tables(card, _TABLES)
     for name in ARGUMENTS_OF_MAKE:
         if name in card.arguments:
             instead = "; write max_steps in the card" if name == "max_episode_steps" else ""
             raise ValueError(f"arguments must be the environment's own, not {name!r}{instead}")
 
 
-def _check_search(card: Card) -> None:
-    """Raise when [search] or a preset's table does not make a valid `SearchConfig`."""
-    known = [each.name for each in fields(SearchConfig) if each.name != "task"]
-    check_keys(card.search, known, "[search]")
-    search_config([("[search]", card.search)])
-    for name, values in card.presets.items():
-        table = f"[preset.{name}]"
-        preset = preset_named(name)
-        if not isinstance(values, Mapping):
-            raise TypeError(f"{table} must be a table, but {values!r} was given")
-        check_keys(values, known, table)
-        search_config([("[search]", card.search), (name, preset), (table, values)])
-
-
-def read_card(path: str | Path) -> Card:
+def read_card(path: str | Path) -> Card | ImageCard:
     """Return the card in a TOML file.
 
     Raises ValueError of one line that names the file and what is wrong in it: not there, not TOML,
@@ -183,26 +146,31 @@ def read_card(path: str | Path) -> Card:
         raise ValueError(f"{where}: {text_of(error)}") from None
 
 
-def card_of_table(table: Mapping[str, Any], source: str) -> Card:
-    """Return the card that a parsed file's table describes.
+def card_of_table(table: Mapping[str, Any], source: str) -> Card | ImageCard:
+    """Return the card that a parsed file's table describes: one of images if it has [images].
 
     source: the file, for messages. Raises ValueError or TypeError that names the wrong key.
     """
-    keys = ["preset" if each.name == "presets" else each.name for each in fields(Card)]
+    kind = ImageCard if "images" in table else Card
+    keys = ["preset" if each.name == "presets" else each.name for each in fields(kind)]
     keys.remove("source")
+    others = [each.name for each in fields(Card)] if kind is ImageCard else []
     for key in table:
-        if key not in keys:
-            raise ValueError(f"unknown key {key!r}{nearest(key, keys)}")
+        if key in keys:
+            continue
+        if key in others:
+            raise ValueError(f"key {key!r} is for Gymnasium tasks, not for one with [images]")
+        raise ValueError(f"unknown key {key!r}{nearest(key, [*keys, 'images'])}")
     if "task" not in table:
         raise ValueError("key 'task', the task's name, is missing")
     values = dict(table)
     if "preset" in values:
         values["presets"] = values.pop("preset")
-    return Card(**values, source=source)
+    return kind(**values, source=source)
 
 
 @functools.cache
-def shipped_cards() -> Mapping[str, Card]:
+def shipped_cards() -> Mapping[str, Card | ImageCard]:
     """Return the cards that come with the package, by task, in order of their names."""
     folder = importlib.resources.files("wann_envs") / "cards"
     with importlib.resources.as_file(folder) as path:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium import Space
 from gymnasium.envs.registration import EnvSpec
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
-from wann.tasks.card import Card, read_card, shipped_cards
+from wann.seeding import Purpose, episode_seeds
+from wann.tasks.card import Card
 from wann.tasks.environment import Env, make_environment, resolve_spec
 from wann.tasks.spaces import (
     Act,
@@ -85,6 +85,12 @@ class ControlTask:
         is_wrapped = bool(self.card.wrappers or self.spec.additional_wrappers)
         return not is_wrapped and str(self.spec.entry_point).startswith(RESETS_COMPLETELY)
 
+    def seeds(
+        self, run_seed: int, purpose: Purpose, generation: int, count: int
+    ) -> Int64[np.ndarray, "R"]:
+        """Return a seed for each episode; see `wann.seeding.episode_seeds`."""
+        return episode_seeds(run_seed, purpose, generation, count)
+
     def make(self, render_mode: str | None = None) -> Env:
         """Return a new environment with the card's arguments and wrappers.
 
@@ -116,37 +122,8 @@ class ControlTask:
         return {each.name: getattr(self, each.name) for each in fields(self)}  # no closures
 
 
-def load_task(name_or_path: str | Path) -> ControlTask:
-    """Return the task of this name, or of the card in this TOML file.
-
-    name_or_path: a task with a card that ships, any Gymnasium id, "module:Id-v0", or a path (every
-        `Path`, and every text that ends in .toml). An id without a version means the newest.
-    Raises ValueError, with the nearest name, for an unknown task, a wrong card, or an environment
-    whose spaces no network can use; MissingDependency for one whose packages are not installed;
-    EnvironmentFault for one that fails while it is made.
-    """
-    if isinstance(name_or_path, Path) or name_or_path.endswith(".toml"):
-        return control_task(read_card(name_or_path))
-    return control_task(_card_named(name_or_path))
-
-
-def _card_named(name: str) -> Card:
-    """Return the card that ships for this task, or else one that says no more than its id."""
-    by_name = {each: card for card in shipped_cards().values() for each in _names(card)}
-    if name in by_name:
-        return by_name[name]
-    spec = resolve_spec(name)
-    module, colon, _ = name.rpartition(":")
-    resolved = f"{module}{colon}{spec.id}"
-    return by_name.get(resolved) or Card(resolved, environment=name)
-
-
-def _names(card: Card) -> tuple[str, str]:
-    return card.task, card.environment
-
-
 def control_task(card: Card) -> ControlTask:
-    """Return the task that a card describes. Raises as `load_task` does."""
+    """Return the task that a card describes. Raises as `wann.tasks.load_task` does."""
     spec = resolve_spec(card.environment)
     max_steps = card.max_steps or spec.max_episode_steps
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
-from wann.tasks.card import Card
+from wann.seeding import Purpose
+from wann.tasks.task_card import TaskCard
 
 
 class Task(Protocol):
@@ -19,7 +20,7 @@ class Task(Protocol):
         ...
 
     @property
-    def card(self) -> Card:
+    def card(self) -> TaskCard:
         """What its file says, the [search] and [preset.NAME] tables among it."""
         ...
 
@@ -59,8 +60,8 @@ class Task(Protocol):
         ...
 
     @property
-    def max_steps(self) -> int:
-        """Where an episode is cut."""
+    def observation_space(self) -> Any:
+        """What networks see; as text, it goes into their files."""
         ...
 
     @property
@@ -71,4 +72,13 @@ class Task(Protocol):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should be told once, a line each."""
+        ...
+
+    def seeds(
+        self, run_seed: int, purpose: Purpose, generation: int, count: int
+    ) -> Int64[np.ndarray, "R"]:
+        """Return a seed for each episode, from 0 to 2^31 - 1, common to all genomes and weights.
+
+        purpose: TRAIN, VALIDATION or TEST; its two bits lead, so that the three sets are disjoint.
+        """
         ...
