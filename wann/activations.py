@@ -6,6 +6,7 @@ neat-python has functions of the same names that differ; never map by name.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,6 +16,7 @@ import numpy as np
 from wann.checks import unknown
 
 Elementwise: TypeAlias = Callable[[np.ndarray], np.ndarray]
+OnnxForm: TypeAlias = "str | float | tuple[OnnxForm, ...]"
 
 MAX_ACTIVATION_ID = 255  # an id is kept in one byte
 
@@ -26,12 +28,18 @@ class Activation:
     id: 1 to 11 are the paper's; a registered one gets the next free number.
     name: what files and options call it. formula: for people.
     function: NumPy form, float64 [...] to float64 [...], elementwise.
+    c: C99 expression of `x`, of the type REAL that its surroundings define, with <tgmath.h>.
+    onnx: an operator and its operands, which are "x", numbers, or operators with theirs.
+    A registered activation has no `c` and no `onnx`. The PyTorch form stands in the file that an
+    export takes along and can import nothing from here: `wann.export.torch_model`.
     """
 
     id: int
     name: str
     formula: str
     function: Elementwise
+    c: str = ""
+    onnx: OnnxForm = ()
 
 
 def _linear(x: np.ndarray) -> np.ndarray:
@@ -62,19 +70,35 @@ def _relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, 0.0)
 
 
+def _scaled_onnx(operator: str) -> OnnxForm:
+    """Return sine or cosine of pi x, x reduced to [-1, 1] first."""
+    reduced = ("Sub", "x", ("Mul", 2.0, ("Round", ("Mul", 0.5, "x"))))
+    return (operator, ("Mul", math.pi, reduced))
+
+
+_C_TURNS = "((REAL)3.14159265358979323846 * (x - (REAL)2 * rint((REAL)0.5 * x)))"
 PAPER_ACTIVATIONS = (
-    Activation(1, "linear", "x", _linear),
-    Activation(2, "step", "1 if x > 0 else 0", _step),
-    Activation(3, "sin", "sin(pi x)", _sine),
-    Activation(4, "gaussian", "exp(-x^2 / 2)", _gaussian),
-    Activation(5, "tanh", "tanh(x)", np.tanh),
-    Activation(6, "sigmoid", "1 / (1 + exp(-x))", _sigmoid),
-    Activation(7, "inverse", "-x", np.negative),
-    Activation(8, "abs", "|x|", np.abs),
-    Activation(9, "relu", "max(0, x)", _relu),
-    Activation(10, "cos", "cos(pi x)", _cosine),
-    Activation(11, "square", "x^2", np.square),
-)
+    Activation(1, "linear", "x", _linear, "x", "x"),
+    Activation(
+        2, "step", "1 if x > 0 else 0", _step,
+        "x > 0 ? (REAL)1 : (REAL)0", ("Where", ("Greater", "x", 0.0), 1.0, 0.0),
+    ),
+    Activation(3, "sin", "sin(pi x)", _sine, f"sin{_C_TURNS}", _scaled_onnx("Sin")),
+    Activation(
+        4, "gaussian", "exp(-x^2 / 2)", _gaussian,
+        "exp((REAL)-0.5 * x * x)", ("Exp", ("Mul", -0.5, ("Mul", "x", "x"))),
+    ),
+    Activation(5, "tanh", "tanh(x)", np.tanh, "tanh(x)", ("Tanh", "x")),
+    Activation(
+        6, "sigmoid", "1 / (1 + exp(-x))", _sigmoid,
+        "(REAL)0.5 * (tanh((REAL)0.5 * x) + (REAL)1)", ("Sigmoid", "x"),
+    ),
+    Activation(7, "inverse", "-x", np.negative, "-x", ("Neg", "x")),
+    Activation(8, "abs", "|x|", np.abs, "fabs(x)", ("Abs", "x")),
+    Activation(9, "relu", "max(0, x)", _relu, "x < 0 ? (REAL)0 : x", ("Relu", "x")),
+    Activation(10, "cos", "cos(pi x)", _cosine, f"cos{_C_TURNS}", _scaled_onnx("Cos")),
+    Activation(11, "square", "x^2", np.square, "x * x", ("Mul", "x", "x")),
+)  # fmt: skip
 LINEAR, STEP, SIN, GAUSSIAN, TANH, SIGMOID, INVERSE, ABS, RELU, COS, SQUARE = (
     each.id for each in PAPER_ACTIVATIONS
 )

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 TEMPORARY_SUFFIX = ".wann-tmp"
 _counter = itertools.count()
@@ -48,6 +51,71 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def staged(path: str | Path, *, force: bool = False) -> Iterator[Path]:
+    """Give a place beside `path` to write a file or a folder to; at the end it becomes `path`.
+
+    force: replace what is there: a file, or a folder in which nothing else lies than the new one
+        has too.
+    After an error inside, or when nothing was written, `path` is as it was.
+    Raises ValueError when `path` exists and may not be replaced, or has no folder to stand in;
+    OSError that names `path` when it cannot be written.
+    """
+    path = Path(path)
+    if not path.name:
+        raise ValueError(f"a file's name was wanted, but {str(path)!r} was given")
+    _check_free(path, force)
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"there is no folder {str(path.parent)!r} for {path.name!r}; make it first"
+        )
+    with _blaming(path):
+        room = Path(mkdtemp(TEMPORARY_SUFFIX, f".{path.name}.", path.parent))
+    try:
+        staging = room / path.name
+        yield staging
+        _check_contained(path, staging)
+        _check_free(path, force)
+        with _blaming(path):
+            if path.is_dir():
+                path.rename(room / "old")
+            staging.replace(path)
+            _sync_folder(path.parent)
+    finally:
+        if (room / "old").is_dir() and not path.exists():
+            (room / "old").rename(path)
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _check_free(path: Path, force: bool) -> None:
+    if path.is_symlink() or path.exists():
+        if not force:
+            raise ValueError(f"{str(path)!r} exists already; --force replaces it")
+        if not path.is_dir() and not path.is_file():
+            raise ValueError(f"{str(path)!r} is no file that could be replaced; choose another")
+
+
+def _check_contained(path: Path, staging: Path) -> None:
+    """Raise ValueError when a folder that is to be replaced holds what the new one does not."""
+    if path.exists() and path.is_dir() != staging.is_dir():
+        there, wanted = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise ValueError(f"{str(path)!r} is a {there}, not a {wanted}; choose another name")
+    if not path.is_dir():
+        return
+    new = {each.relative_to(staging) for each in staging.rglob("*")}
+    others = sorted({each.relative_to(path) for each in path.rglob("*")} - new)
+    if others:
+        raise ValueError(f"{str(path)!r} holds {str(others[0])!r} too; choose another folder")
+
+
+@contextlib.contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
 def sweep_temporary(folder: str | Path, prefix: str = "") -> None:
     """Remove what writers left in `folder` that were killed before they could rename.
 
@@ -56,7 +124,10 @@ def sweep_temporary(folder: str | Path, prefix: str = "") -> None:
     """
     for each in Path(folder).iterdir():
         if each.name.startswith(f".{prefix}") and each.name.endswith(TEMPORARY_SUFFIX):
-            each.unlink(missing_ok=True)
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)
 
 
 def read_bounded(path: str | Path, max_bytes: int) -> bytes:

@@ -53,6 +53,15 @@ class Topology:
         """Return the node that each link ends in."""
         return np.repeat(np.arange(self.num_nodes, dtype=np.int32), np.diff(self.offsets))
 
+    def levels(self) -> Int32[np.ndarray, "N"]:
+        """Return each node's longest path: 0 for the bias and inputs, at least 1 for the others."""
+        levels = [0] * (1 + self.num_inputs)
+        ends = self.offsets.tolist()
+        for node in range(1 + self.num_inputs, self.num_nodes):
+            sources = self.sources[ends[node] : ends[node + 1]].tolist()
+            levels.append(1 + max((levels[each] for each in sources), default=0))
+        return np.array(levels, dtype=np.int32)
+
     def key(self) -> int:
         """Return 64 bits that are equal for two topologies that differ only in their node order."""
         hashes = node_hashes(self)
