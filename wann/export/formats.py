@@ -151,6 +151,10 @@ FORMATS = {
             "pt2", ".pt2", "PyTorch program (torch.export) for any batch size",
             "wann.export.pytorch", dtypes=DTYPES,
         ),
+        Format(
+            "onnx", ".onnx", "ONNX graph for any batch size", "wann.export.onnx_graph",
+            needs=("onnx", "onnxruntime"), extra="onnx", dtypes=DTYPES,
+        ),
     )
 }  # fmt: skip
 
