@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -130,6 +130,31 @@ def episodes(
                 for column, network in enumerate(networks):
                     episode = play(task, environments.next(), network, seed)
                     yield (row, column, layer), episode
+
+
+def paired_episodes(
+    task: ControlTask,
+    topology: Topology,
+    weights: Sequence[float | Float64[np.ndarray, "E"]],
+    seeds: Int64[np.ndarray, "R"],
+) -> tuple[Float64[np.ndarray, "R"], int]:
+    """Return one network's return in each episode under that episode's own weights, and the steps.
+
+    weights: for each seed a number that all links share, or one a link.
+    Raises ValueError when there are not as many weights as seeds, EnvironmentFault as `play` does.
+    """
+    if len(weights) != len(seeds):
+        raise ValueError(
+            f"each of {len(seeds)} episodes needs weights of its own, but there are {len(weights)}"
+        )
+    returns = np.empty(len(seeds))
+    num_steps = 0
+    with EnvironmentSource(task) as environments:
+        for place, (each, seed) in enumerate(zip(weights, seeds.tolist(), strict=True)):
+            episode = play(task, environments.next(), policy(topology, each), seed)
+            returns[place] = episode.return_
+            num_steps += episode.num_steps
+    return returns, num_steps
 
 
 class EnvironmentSource:
