@@ -11,14 +11,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "wann"
 FLOORS = {
-    0: "activations objectives config checks kernel_cache seeding files strict_json version",
+    0: "activations objectives config checks kernel_cache seeding files strict_json tuning_config "
+    "version",
     1: "genome topology topology_kernels forward network network_file",
     2: "scores ranking ranking_kernels mutation population reproduction archive "
     "reproduction_kernels",
     3: "tasks",
     4: "rollout",
-    5: "evaluation backend chunks distributed kernel_build ray_session worker",
-    6: "coordinator checkpoint run run_files records tuning",
+    5: "evaluation backend chunks distributed kernel_build ray_session weight_evaluator worker",
+    6: "coordinator checkpoint run run_files records settings tuning tuning_state",
     7: "cli __main__ __init__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -14,7 +14,7 @@ from wann.checks import whole_number_in
 from wann.config import MAX_WORKERS
 from wann.evaluation import available_cores
 from wann.ray_session import run_tasks
-from wann.rollout.episodes import kernel_of, paired_episodes, starts
+from wann.rollout.episodes import kernel_of, paired_episodes
 from wann.tasks.control import ControlTask
 from wann.topology import Topologies, Topology
 

@@ -17,6 +17,8 @@ from wann.version import __version__
 
 COMMANDS = {
     "search": "find networks for a task; the same as wann-search",
+    "evaluate": "a network in the paper's four settings, and under many shared weights",
+    "tune": "weights for a network's links, from the best shared weight",
     "show": "a network's table and picture",
     "tasks": "the tasks there are, or one of them",
     "doctor": "versions, processor, folders: is everything in place?",
@@ -55,6 +57,10 @@ def _command(name: str) -> Command:
     def run(argv: Sequence[str], prog: str, console: Console) -> int:
         if name == "search":
             from wann.cli.search import run_search as command
+        elif name == "evaluate":
+            from wann.cli.evaluate import run_evaluate as command
+        elif name == "tune":
+            from wann.cli.tune import run_tune as command
         elif name == "show":
             from wann.cli.show import run_show as command
         elif name == "tasks":
@@ -137,7 +143,7 @@ def _message(error: Exception, prog: str) -> str:
         return "out of memory; a smaller --population or fewer --episodes need less"
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename!r}: " if error.filename else ""
-        is_folder = prog.endswith("search") and error.errno in FOLDER_ERRORS
+        is_folder = prog.endswith(("search", "evaluate", "tune")) and error.errno in FOLDER_ERRORS
         hint = "; --out chooses another folder" if is_folder else ""
         return f"{where}{error.strerror.lower()}{hint}"
     if isinstance(error, EXPECTED) and not _is_ours(error):

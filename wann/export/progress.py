@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from wann.files import write_atomically
+from wann.export.plot import saved_figure, with_grid
 
 CURVES = (  # column, colour, line width, what the legend says
     ("best", "#9ecae1", 0.8, "best of generation"),
@@ -27,16 +26,10 @@ def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> N
     missing = [name for name in wanted if name not in metrics]
     if missing:
         raise ValueError(f"a learning curve needs the columns {wanted}, but {missing} are missing")
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
     columns = {name: np.asarray(metrics[name], dtype=float) for name in wanted}
     for name in wanted:  # a failed rollout's minus infinity is not drawn
         columns[name] = np.where(np.isfinite(columns[name]), columns[name], np.nan)
-    with rc_context({"svg.hashsalt": "wann", "font.size": 9, "svg.fonttype": "none"}):
-        figure = Figure(figsize=(8, 5), layout="constrained", facecolor="white")
-        FigureCanvasSVG(figure)
+    with saved_figure(path) as figure:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         generation = columns["generation"]
         marker = "o" if len(generation) == 1 else ""  # a line of one point would not be seen
@@ -49,8 +42,4 @@ def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> N
         below.set_ylabel("connections\nof the best")
         below.set_xlabel("generation")
         for axes in (above, below):
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    write_atomically(path, text.getvalue())
+            with_grid(axes)

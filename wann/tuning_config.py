@@ -1,0 +1,44 @@
+"""What a tuning depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wann.checks import number_in, unknown, whole_number_in
+
+METHODS = ("cma",)
+
+
+@dataclass(frozen=True)
+class TuningConfig:
+    """What a tuning depends on."""
+
+    method: str = "cma"
+    """How weights are tuned: cma (CMA-ES, from returns alone)"""
+    seed: int = 0
+    """Where all random numbers come from"""
+    generations: int = 300
+    """How many generations of candidates"""
+    population: int = 0
+    """Candidates a generation; 0: 32, or 4 + 3 ln(weights) if that is more"""
+    episodes: int = 8
+    """Episodes of each candidate, the same for all of a generation, new in the next"""
+    sigma: float = 0.5
+    """Standard deviation of the first candidates around the best shared weight"""
+    validation_episodes: int = 0
+    """Episodes to choose in; 0: 100 where the task is compiled, 8 elsewhere"""
+    test_episodes: int = 100
+    """Episodes that the result is judged in, in Gymnasium"""
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown("method", self.method, METHODS, f"there is {', '.join(METHODS)}")
+        whole_number_in("seed", self.seed, 0, 2**63 - 1)
+        whole_number_in("generations", self.generations, 0, 1_000_000)
+        whole_number_in("population", self.population, 0, 100_000)
+        if self.population in (1, 2, 3):
+            raise ValueError(f"population must be 0 or at least 4, but {self.population} was given")
+        whole_number_in("episodes", self.episodes, 1, 1_000_000)
+        number_in("sigma", self.sigma, 1e-9, 1e6)
+        whole_number_in("validation_episodes", self.validation_episodes, 0, 1_000_000)
+        whole_number_in("test_episodes", self.test_episodes, 1, 1_000_000)

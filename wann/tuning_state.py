@@ -1,0 +1,158 @@
+"""A tuning between two generations, and the file it goes on from, which never holds code."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64
+
+from wann.files import write_atomically
+
+if TYPE_CHECKING:
+    from cmaes import CMA, SepCMA
+
+Optimizer: TypeAlias = "CMA | SepCMA"
+FORMAT = "wann-tuning"
+VERSION = "1"
+MAX_BYTES = 1 << 30
+MAX_FULL = 250  # weights up to which CMA-ES learns how they depend on each other: E^3 a generation
+
+
+@dataclass(frozen=True, eq=False)
+class TuningState:
+    """A tuning by CMA-ES after so many generations.
+
+    optimizer: is not changed; whoever goes on works on a copy. best, best_mean: the weights that
+        did best in validation episodes so far, and their mean return there. shared_weight: the best
+        one that all links share. num_steps: environment steps so far.
+    """
+
+    generation: int
+    optimizer: Optimizer
+    best: Float64[np.ndarray, "E"]
+    best_mean: float
+    shared_weight: float
+    num_steps: int
+
+
+def new_optimizer(mean: Float64[np.ndarray, "E"], sigma: float, population: int) -> Optimizer:
+    """Return CMA-ES around `mean`; of more than MAX_FULL weights, its separable form.
+
+    Hansen & Ostermeier 2001; Ros & Hansen 2008.
+    """
+    from cmaes import CMA, SepCMA
+
+    kind = CMA if len(mean) <= MAX_FULL else SepCMA
+    return kind(mean=mean.copy(), sigma=sigma, population_size=population)
+
+
+def settled(optimizer: Optimizer) -> Optimizer:
+    """Return a copy that is what a file of it would give back, to the last bit."""
+    return copy.copy(optimizer)  # through __getstate__, which keeps half of the symmetric matrix
+
+
+def save_tuning(state: TuningState, digest: str, path: Path) -> None:
+    """Write a state to `path` (safetensors); whoever reads it sees the old or the new one.
+
+    digest: of all that the tuning depends on but its length.
+    """
+    from safetensors.numpy import save
+
+    values: dict[str, Any] = dict(state.optimizer.__getstate__())
+    arrays = {f"optimizer.{k}": v for k, v in values.items() if isinstance(v, np.ndarray)}
+    numbers = {k: _plain(v) for k, v in values.items() if not isinstance(v, np.ndarray)}
+    arrays["best"] = state.best
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "digest": digest,
+        "generation": str(state.generation),
+        "best_mean": repr(state.best_mean),
+        "shared_weight": repr(state.shared_weight),
+        "num_steps": str(state.num_steps),
+        "optimizer": json.dumps(numbers),
+    }
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    metadata["checksum"] = _checksum(metadata, contiguous)
+    write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def load_tuning(path: Path, digest: str, fresh: Optimizer) -> TuningState:
+    """Return the state in `path`.
+
+    fresh: an optimizer as new, of the same arguments as the one that was saved.
+    Raises ValueError, naming the file, when it is damaged or is no state of this tuning.
+    """
+    try:
+        return _read(path, digest, fresh)
+    except (ValueError, KeyError, TypeError) as error:
+        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+        raise ValueError(
+            f"{path}: no state of this tuning: {why}; remove the file to begin anew"
+        ) from error
+
+
+def _read(path: Path, digest: str, fresh: Optimizer) -> TuningState:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"a file of at most {MAX_BYTES:,} bytes was wanted")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, AttributeError) as error:  # the latter for a dtype that NumPy lacks
+        raise ValueError(f"damaged or truncated ({error})") from error
+    if (metadata.get("format"), metadata.get("version")) != (FORMAT, VERSION):
+        raise ValueError(f"its format is {metadata.get('format')!r} {metadata.get('version')!r}")
+    checksum = metadata.pop("checksum")
+    if checksum != _checksum(metadata, arrays):
+        raise ValueError("its content is not what was written (the checksum differs)")
+    if metadata["digest"] != digest:
+        raise ValueError("it is of another network or of other settings")
+    best = arrays.pop("best")
+    values = json.loads(metadata["optimizer"])
+    values |= {name.removeprefix("optimizer."): each for name, each in arrays.items()}
+    _check_like(fresh, values)
+    optimizer = settled(fresh)
+    optimizer.__setstate__(values)
+    return TuningState(
+        int(metadata["generation"]),
+        optimizer,
+        best,
+        float(metadata["best_mean"]),
+        float(metadata["shared_weight"]),
+        int(metadata["num_steps"]),
+    )
+
+
+def _check_like(fresh: Optimizer, values: dict[str, Any]) -> None:
+    """Raise ValueError when these are not values of such an optimizer, as of another release."""
+    wanted: dict[str, Any] = dict(fresh.__getstate__())
+    same_shapes = all(
+        isinstance(each, np.ndarray) == isinstance(values.get(name), np.ndarray)
+        and np.shape(each) == np.shape(values[name])
+        for name, each in wanted.items()
+        if name in values
+    )
+    if wanted.keys() != values.keys() or not same_shapes:
+        raise ValueError("it was written with another release of cmaes")
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as Python's own, which JSON keeps exactly."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _checksum(metadata: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape} ".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
