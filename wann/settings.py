@@ -26,6 +26,9 @@ LOW, HIGH = -2.0, 2.0  # where the paper draws weights from, and sweeps
 SWEEP_POINTS = 41
 MAX_EPISODES = 1_000_000
 RESAMPLES = 9_999  # of the bootstrap
+REFINEMENTS = 2  # of a sweep
+CLOSER = 3  # best weights that a refinement looks at closer
+STEPS = 5  # that it divides a gap into
 
 Weights = float | Float64[np.ndarray, "E"]
 
@@ -155,17 +158,42 @@ def sweep(
     weights: Float64[np.ndarray, "W"],
     episodes: int,
     seed: int = 0,
+    purpose: Purpose = Purpose.VALIDATION,
 ) -> Sweep:
-    """Return what a network does under each of these shared weights in validation episodes.
+    """Return what a network does under these shared weights and, closer, around the best of them.
 
-    episodes: how many, the same for every weight. Raises ValueError when the network does not fit
-    the task or there are no episodes; what `evaluator` raises.
+    weights: rising. REFINEMENTS times, the gaps beside each of the best CLOSER weights are divided
+        by STEPS. The result holds all weights that were tried.
+    episodes: how many, the same ones for every weight. purpose: of the episodes.
+    Raises ValueError when the network does not fit the task, there are no episodes or fewer than 2
+    weights; what `evaluator` raises.
     """
     check_fits(topology, task)
     whole_number_in("episodes", episodes, 1, MAX_EPISODES)
-    seeds = episode_seeds(seed, Purpose.VALIDATION, 0, episodes)
-    scores = evaluator.evaluate(Topologies.stack([topology]), weights, seeds)
-    return Sweep(weights, scores.returns[0])
+    if len(weights) < 2 or (np.diff(weights) <= 0).any():
+        raise ValueError("a sweep needs at least 2 weights that rise, each one once")
+    alone = Topologies.stack([topology])
+    seeds = episode_seeds(seed, purpose, 0, episodes)
+    returns = evaluator.evaluate(alone, weights, seeds).returns[0]
+    for _ in range(REFINEMENTS):
+        new = _closer(weights, returns.mean(axis=1))
+        more = evaluator.evaluate(alone, new, seeds).returns[0]
+        order = np.argsort(np.concatenate([weights, new]), kind="stable")
+        weights = np.concatenate([weights, new])[order]
+        returns = np.concatenate([returns, more])[order]
+    return Sweep(weights, returns)
+
+
+def _closer(
+    weights: Float64[np.ndarray, "W"], means: Float64[np.ndarray, "W"]
+) -> Float64[np.ndarray, "V"]:
+    """Return new weights that divide the gaps beside the best ones evenly."""
+    best = np.argsort(-means, kind="stable")[:CLOSER]
+    gaps = {gap for place in best.tolist() for gap in (place - 1, place)}
+    inside = [gap for gap in sorted(gaps) if 0 <= gap < len(weights) - 1]
+    shares = np.arange(1, STEPS) / STEPS
+    new = [weights[gap] + shares * (weights[gap + 1] - weights[gap]) for gap in inside]
+    return np.setdiff1d(np.concatenate(new).round(12), weights)
 
 
 def sweep_weights(

@@ -23,9 +23,8 @@ from wann.evaluation import Evaluator
 from wann.network import Network
 from wann.rollout.episodes import kernel_of
 from wann.seeding import Purpose, episode_seeds, generator
-from wann.settings import HIGH, LOW, check_fits, spread, sweep_weights
+from wann.settings import SWEEP_POINTS, check_fits, spread, sweep, sweep_weights
 from wann.tasks.control import ControlTask
-from wann.topology import Topologies, Topology
 from wann.tuning_config import TuningConfig
 from wann.tuning_state import (
     Optimizer,
@@ -41,8 +40,6 @@ from wann.weight_evaluator import WeightEvaluator, gymnasium_returns
 SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 VALIDATION_INTERVAL = 10  # generations
 LEAST_POPULATION = 32
-SHARED_POINTS = 41  # of the grid of shared weights
-REFINED = 3  # best weights that are looked at closer, each time
 COMPILED_VALIDATION, PLAYED_VALIDATION = 100, 8  # episodes, with a kernel and without
 
 
@@ -64,37 +61,6 @@ class TuningReport:
 
 
 Watch: TypeAlias = Callable[[TuningReport], None]
-
-
-def best_shared_weight(
-    topology: Topology,
-    evaluator: Evaluator,
-    *,
-    episodes: int = COMPILED_VALIDATION,
-    seed: int = 0,
-    low: float = LOW,
-    high: float = HIGH,
-) -> float:
-    """Return the shared weight in [low, high] of the highest mean return in training episodes.
-
-    A grid of SHARED_POINTS, and then twice a finer one around each of the REFINED best.
-    Raises ValueError when the range is empty, and what `evaluator` raises.
-    """
-    alone = Topologies.stack([topology])
-    seeds = episode_seeds(seed, Purpose.TRAIN, 0, episodes)
-    found: dict[float, float] = {}
-    weights = sweep_weights(SHARED_POINTS, low, high)
-    step = (high - low) / (SHARED_POINTS - 1)
-    for _ in range(3):
-        new = np.array([each for each in weights.tolist() if each not in found])
-        if len(new):
-            means = evaluator.evaluate(alone, new, seeds).by_weight[0].tolist()
-            found |= dict(zip(new.tolist(), means, strict=True))
-        best = sorted(found, key=lambda weight: -found[weight])[:REFINED]
-        near = np.concatenate([np.linspace(each - step, each + step, 11) for each in best])
-        weights = np.unique(np.clip(near, low, high).round(12))
-        step /= 5.0
-    return max(found, key=lambda weight: found[weight])
 
 
 class Tuning:
@@ -183,12 +149,15 @@ class Tuning:
 
     def _first(self, evaluator: Evaluator, player: WeightEvaluator) -> TuningState:
         """Return the state before the first generation, at the best weights known so far."""
-        shared = best_shared_weight(
+        shared = sweep(
+            self.task,
             self.network.topology,
             evaluator,
+            weights=sweep_weights(SWEEP_POINTS),
             episodes=self.validation_episodes,
             seed=self.config.seed,
-        )
+            purpose=Purpose.TRAIN,
+        ).best_weight
         starts = [np.full(self.num_weights, shared)]
         if self.network.shared_weight is None:
             starts.append(np.asarray(self.network.weights, dtype=np.float64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 SWEEP_PLAYED = 4  # episodes a weight of the sweep where they are not compiled
 PAPER_NAME = "Gaier & Ha 2019"
 LABELS = {
-    "random": "random weights",
-    "random_shared": "random shared weight",
-    "best_shared": "best shared weight",
-    "tuned": "tuned weights",
+    "random": "random",
+    "random_shared": "random shared",
+    "best_shared": "best shared",
+    "tuned": "tuned",
 }
 DESCRIPTION = (
     "Judge a network in the four settings of Gaier & Ha 2019, in test episodes: random weights, a "
@@ -196,44 +197,52 @@ def _print(
     output.print(f"{subject.task.id}: {size_of(subject.network.topology)}", style="bold")
     output.print(f"{counted(options.episodes, 'test episode')} in each setting, in Gymnasium\n")
     output.print(settings_table(data))
+    if paper := data["gaier_ha_2019"]:
+        output.print(f"{PAPER_NAME}: theirs, with {counted(paper['connections'], 'connection')}")
     if "tuned" not in data["settings"]:
-        output.print(f"\nno tuned weights yet: `wann tune {subject.name}` finds them")
+        output.print(
+            f"\nno tuned weights yet: `wann tune {_call(subject, options)}` finds them",
+            soft_wrap=True,
+        )
     swept = data["sweep"]
-    best, mean = swept["best_weight"], max(swept["mean"])
+    episodes = counted(swept["episodes"], "validation episode")
     output.print(
-        f"\nsweep  {len(swept['weights'])} shared weights, "
-        f"{counted(swept['episodes'], 'validation episode')} each: {best:g} is the best, {mean:.1f}"
+        f"\nsweep  {len(swept['weights'])} shared weights in {episodes} each: the best is "
+        f"{swept['best_weight']:g}, with {max(swept['mean']):.1f}",
+        soft_wrap=True,
     )
 
 
 def settings_table(data: dict[str, Any]) -> Table:
-    """Return a row a setting; with what the paper reports beside it, where it reports something.
+    """Return a column a setting; below, what the paper reports, where it reports something.
 
     data: as `--json` prints it.
     """
     from wann.cli.tables import plain_table
 
-    paper = data["gaier_ha_2019"]
-    columns = ["return", "mean", "deviation", "median", "quartiles", "95 % interval"]
-    table = plain_table(*columns, *([PAPER_NAME] if paper else []))
-    for name, label in LABELS.items():
-        row = data["settings"].get(name)
-        if row is None:
-            continue
-        weight = "" if row["weight"] is None else f" {row['weight']:g}"
-        low, high = row["quartiles"]
-        interval = row["interval"]
-        cells = [
-            f"{row['mean']:.1f}",
-            f"{row['deviation']:.1f}",
-            f"{row['median']:.1f}",
-            f"{low:.1f} to {high:.1f}",
-            "" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}",
-        ]
-        if paper:
-            theirs = paper["settings"][name]
-            cells.append(f"{theirs['mean']:g} ± {theirs['deviation']:g}")
-        table.add_row(f"{label}{weight}", *cells)
-    if paper:
-        table.add_row("connections", str(data["connections"]), *[""] * 4, str(paper["connections"]))
+    settings = data["settings"]
+    table = plain_table("return", *(LABELS[name] for name in settings))
+    weights = [each["weight"] for each in settings.values()]
+    table.add_row("weight", *("" if each is None else f"{each:g}" for each in weights))
+    for name in ("mean", "deviation", "median"):
+        style = "bold" if name == "mean" else ""
+        table.add_row(name, *(f"{each[name]:.1f}" for each in settings.values()), style=style)
+    for name, label in (("quartiles", "quartiles"), ("interval", "95 % interval of mean")):
+        table.add_row(label, *(_range(each[name]) for each in settings.values()))
+    if data["gaier_ha_2019"]:
+        theirs = data["gaier_ha_2019"]["settings"]
+        cells = [f"{theirs[name]['mean']:g} ± {theirs[name]['deviation']:g}" for name in settings]
+        table.add_row(f"{PAPER_NAME}", *cells, style="dim")
     return table
+
+
+def _range(ends: Sequence[float] | None) -> str:
+    return "" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def _call(subject: Subject, options: EvaluateOptions) -> str:
+    """Return the arguments by which another command is about the same network."""
+    words = [subject.name]
+    words += ["--task", options.task] if options.task else []
+    words += ["--out", options.out] if options.out else []
+    return shlex.join(words)
