@@ -54,7 +54,7 @@ def new_optimizer(mean: Float64[np.ndarray, "E"], sigma: float, population: int)
 
 def settled(optimizer: Optimizer) -> Optimizer:
     """Return a copy that is what a file of it would give back, to the last bit."""
-    return copy.copy(optimizer)  # through __getstate__, which keeps half of the symmetric matrix
+    return copy.deepcopy(optimizer)  # by __getstate__, which keeps half of the symmetric matrix
 
 
 def save_tuning(state: TuningState, digest: str, path: Path) -> None:

@@ -32,7 +32,9 @@ def gymnasium_returns(
     Within a `wann.ray_session` its workers play. Raises what `paired_episodes` and `run_tasks` do.
     """
     if len(weights) != len(seeds):
-        raise ValueError(f"{len(seeds)} episodes need as many weights, but {len(weights)} came")
+        raise ValueError(
+            f"{len(seeds)} episodes need as many weights, but {len(weights)} were given"
+        )
     alone = Topologies.stack([topology])
     calls = [
         (task, alone, list(weights[first : first + EPISODES_A_CALL]), part)

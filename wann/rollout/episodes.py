@@ -145,7 +145,7 @@ def paired_episodes(
     """
     if len(weights) != len(seeds):
         raise ValueError(
-            f"each of {len(seeds)} episodes needs weights of its own, but there are {len(weights)}"
+            f"{len(seeds)} episodes need as many weights, but {len(weights)} were given"
         )
     returns = np.empty(len(seeds))
     num_steps = 0
