@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from tests.commands import TINY
 from wann import kernel_build
-from wann.kernel_build import COMPILING, GROUPS, build_kernels
+from wann.kernel_build import COMPILING, GROUPS, build_kernels, groups_for
 from wann.kernel_cache import PREFIX, VARIABLE
+from wann.tasks import load_task
 
 ROOT = Path(kernel_build.__file__).parent.parent
 QUICK = "policy"  # the group that compiles in a second
@@ -207,6 +208,20 @@ def test_patience_with_another_process_ends(
     with FileLock(tmp_path / "build.lock"):
         (warning,) = warnings()
     assert "build.lock" in warning
+
+
+@pytest.mark.parametrize(
+    ("task", "groups"),
+    [
+        ("CartPole-v1", ("breeding", "lanes", "ranking", "policy")),
+        ("LunarLander-v3", ("breeding", "ranking", "policy")),
+        ("digits", ("breeding", "images", "ranking")),
+    ],
+)
+def test_a_search_asks_for_the_groups_that_its_task_needs(
+    task: str, groups: tuple[str, ...]
+) -> None:
+    assert groups_for(load_task(task)) == groups
 
 
 def test_an_unknown_group_is_refused() -> None:
