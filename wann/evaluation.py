@@ -16,6 +16,7 @@ from wann.config import MAX_WORKERS
 from wann.rollout.compiled import rollout
 from wann.rollout.episodes import kernel_of, rollout_episodes, starts
 from wann.rollout.image_scores import score_batches
+from wann.rollout.images import score_images
 from wann.scores import Scores
 from wann.tasks import AnyTask, ControlTask, ImageTask
 from wann.topology import Topologies
@@ -178,7 +179,14 @@ def _image_part(
     weights: Float64[np.ndarray, "W"],
     seeds: Int64[np.ndarray, "R"],
 ) -> Part:
+    batches = [task.batch(seed) for seed in seeds.tolist()]
+    num_images = sum(len(each) for each in batches)
+
     def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
-        return score_batches(task, topologies.take(np.arange(first, last)), weights, seeds)
+        scores = [
+            score_images(topologies, weights, each.images, each.labels, first, last)[0]
+            for each in batches
+        ]
+        return np.stack(scores, axis=2), (last - first) * len(weights) * num_images
 
     return part

@@ -68,12 +68,27 @@ class Pace:
         return (last[1] - first[1]) / seconds, (last[2] - first[2]) / seconds
 
 
-def numbers(report: GenerationReport) -> str:
+@dataclass(frozen=True)
+class Units:
+    """How the numbers of a task are shown. steps: what it counts. decimals: of its returns."""
+
+    steps: str = "steps"
+    decimals: int = 1
+
+    def speed(self, steps: float) -> str:
+        """Return how many steps a second there are."""
+        return f"{shortened(steps)} {self.steps}/s"
+
+
+IMAGES = Units("images", 3)
+
+
+def numbers(report: GenerationReport, units: Units) -> str:
     """Return a generation's returns and size as people read them."""
-    return (
-        f"best {report.best:.1f}  median {report.median:.1f}  held-out {report.validated:.1f}  "
-        f"connections {report.connections}"
+    best, median, validated = (
+        f"{each:.{units.decimals}f}" for each in (report.best, report.median, report.validated)
     )
+    return f"best {best}  median {median}  held-out {validated}  connections {report.connections}"
 
 
 def shortened(number: float) -> str:
@@ -110,8 +125,9 @@ class Display:
 class _Plain(Display):
     """Writes a line for the first and the last generation, and for one every few seconds."""
 
-    def __init__(self, console: Console, limits: Limits, beginning: str) -> None:
+    def __init__(self, console: Console, limits: Limits, beginning: str, units: Units) -> None:
         self._console = console
+        self._units = units
         self._limits = limits
         self._beginning = beginning
         self._pace = Pace()
@@ -131,9 +147,9 @@ class _Plain(Display):
             return
         self._last = now
         rate, steps = self._pace.rates()
-        parts = [f"generation {done}/{total}", numbers(report)]
+        parts = [f"generation {done}/{total}", numbers(report, self._units)]
         if rate:
-            parts.append(f"{shortened(steps)} steps/s")
+            parts.append(self._units.speed(steps))
         if rate and not is_last:
             parts.append(f"{duration((total - done) / rate)} left")
         self._console.print("  ".join(parts), soft_wrap=True)
@@ -144,8 +160,11 @@ class _Plain(Display):
 class _Live(Display):
     """Keeps two lines up to date; a thread draws them, a generation costs a few microseconds."""
 
-    def __init__(self, console: Console, title: str, limits: Limits, beginning: str) -> None:
+    def __init__(
+        self, console: Console, title: str, limits: Limits, beginning: str, units: Units
+    ) -> None:
         self._title = title
+        self._units = units
         self._beginning = beginning or "starting"
         self._limits = limits
         self._is_last = False
@@ -184,8 +203,9 @@ class _Live(Display):
         if report is None:
             return Group(top)
         _, steps = self._pace.rates()
-        tail = f"  {shortened(steps)} steps/s" if steps else ""
-        return Group(top, Text(numbers(report) + tail, no_wrap=True, overflow="ellipsis"))
+        tail = f"  {self._units.speed(steps)}" if steps else ""
+        line = numbers(report, self._units) + tail
+        return Group(top, Text(line, no_wrap=True, overflow="ellipsis"))
 
     def _state(self, done: int) -> str:
         if self._is_last:
@@ -196,17 +216,23 @@ class _Live(Display):
 
 
 def display_for(
-    console: Console, title: str, quiet: bool, limits: Limits, beginning: str = ""
+    console: Console,
+    title: str,
+    quiet: bool,
+    limits: Limits,
+    beginning: str = "",
+    units: Units | None = None,
 ) -> Display:
     """Return what shows a search on this console: nothing if quiet, live lines on a terminal.
 
     beginning: what is shown until the first generation is done, if there is something to wait for.
     """
+    units = units or Units()
     if quiet:
         return Display()
     if _is_live(console):
-        return _Live(console, title, limits, beginning)
-    return _Plain(console, limits, beginning)
+        return _Live(console, title, limits, beginning, units)
+    return _Plain(console, limits, beginning, units)
 
 
 @contextmanager

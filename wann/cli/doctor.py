@@ -174,9 +174,9 @@ def _environment() -> Finding:
     """Return whether Gymnasium plays and the cards that ship can be read."""
 
     def play() -> str:
-        from wann.tasks import load_task, shipped_cards
+        from wann.tasks import Card, control_task, shipped_cards
 
-        environment = load_task("CartPole-v1").make()
+        environment = control_task(Card("CartPole-v1")).make()
         environment.reset(seed=0)
         environment.step(0)
         environment.close()

@@ -57,15 +57,17 @@ def _run_one(spec: RunSpec, asked: Plan, command: list[str], console: Console) -
 
 
 def _execute(run: Run, options: RunOptions, console: Console) -> Outcome:
-    from wann.cli.display import Limits, display_for, passing_line
+    from wann.cli.display import IMAGES, Limits, Units, display_for, passing_line
     from wann.kernel_build import build_kernels, groups_for
+    from wann.tasks import ImageTask
 
     if not _is_finished(run):
         with passing_line(console) as show:
             build_kernels(groups_for(run.task), show)
     limits = Limits(options.target, options.time_limit)
     title = f"{run.task.id} seed {run.spec.config.seed}"
-    with display_for(console, title, options.quiet, limits, _beginning(run)) as display:
+    units = IMAGES if isinstance(run.task, ImageTask) else Units()
+    with display_for(console, title, options.quiet, limits, _beginning(run), units) as display:
         return run.execute([display], options.time_limit, options.target)
 
 

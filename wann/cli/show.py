@@ -15,7 +15,7 @@ from rich.table import Table
 from wann.activations import activation_of
 from wann.cli.parsing import parse_typed
 from wann.cli.stopping import stoppable
-from wann.cli.tables import num_hidden, plain_table, print_scores
+from wann.cli.tables import is_of_images, num_hidden, plain_table, print_scores
 
 if TYPE_CHECKING:
     from wann.network import Network
@@ -56,7 +56,8 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
     output.print(_summary_table(network))
     for kind, words in (("test", "in test episodes"), ("validation", "in held-out episodes")):
         if is_summary(network.scores.get(kind)):
-            output.print(f"\nmean return {words}", style="bold")
+            what = "accuracy" if is_of_images(network.scores[kind]) else "mean return"
+            output.print(f"\n{what} {words}", style="bold")
             print_scores(output, network.scores[kind])
             break
     if len(shown_nodes(network.topology)) <= MAX_SHOWN_NODES:

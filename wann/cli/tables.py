@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from wann.cli.display import duration, shortened
+from wann.cli.display import IMAGES, Units, duration, shortened
 from wann.scores import mean_with_interval
 
 if TYPE_CHECKING:
@@ -49,8 +49,11 @@ def size_of(topology: Topology) -> str:
 def print_scores(console: Console, scores: dict[str, Any]) -> None:
     """Print the summary of a network's episodes: a row a shared weight, then their mean.
 
-    scores: as `wann.scores.summarise` gives them.
+    scores: as `wann.scores.summarise` gives them; with the accuracy if they are of images.
     """
+    if is_of_images(scores):
+        _print_accuracy(console, scores)
+        return
     table = plain_table("shared weight", "mean return", "deviation")
     rows = zip(
         scores["weights"], scores["mean_by_weight"], scores["deviation_by_weight"], strict=True
@@ -61,6 +64,32 @@ def print_scores(console: Console, scores: dict[str, Any]) -> None:
     table.add_row("all weights", f"{scores['mean']:.1f}", "", style="bold")
     console.print(table)
     console.print(f"95 % interval of the mean over all weights: {low:.1f} to {high:.1f}")
+
+
+def is_of_images(scores: dict[str, Any]) -> bool:
+    """Return whether a summary tells of images: what share of them is told rightly."""
+    by_weight = scores.get("accuracy_by_weight")
+    if not isinstance(by_weight, list) or len(by_weight) != len(scores["weights"]):
+        return False
+    return all(isinstance(each, float | int) for each in [*by_weight, scores.get("accuracy")])
+
+
+def _print_accuracy(console: Console, scores: dict[str, Any]) -> None:
+    table = plain_table("shared weight", "accuracy", "cross-entropy")
+    rows = zip(
+        scores["weights"], scores["accuracy_by_weight"], scores["mean_by_weight"], strict=True
+    )
+    for weight, accuracy, mean in rows:
+        table.add_row(f"{weight:g}", f"{accuracy:.1%}", f"{-mean:.3f}")
+    table.add_row(
+        "all weights", f"{scores['accuracy']:.1%}", f"{-scores['mean']:.3f}", style="bold"
+    )
+    console.print(table)
+
+
+def units_of(scores: dict[str, Any]) -> Units:
+    """Return how the numbers of a champion with these scores are shown."""
+    return IMAGES if is_of_images(scores) else Units()
 
 
 def solved_line(scores: dict[str, Any], solved: float | None) -> str:
@@ -81,6 +110,7 @@ def front_table(entries: Sequence[Entry], champion: Network) -> Table:
     """Return a few networks of the archive, the smallest first; a star marks the champion."""
     table = plain_table("connections", "hidden nodes", "held-out mean", "95 % interval")
     key = champion.topology.key()
+    decimals = units_of(champion.scores["test"]).decimals
     for entry in _some(entries, next((e for e in entries if e.key == key), None)):
         mean, low, high = mean_with_interval(entry.returns)
         star = " *" if entry.key == key else ""
@@ -88,8 +118,8 @@ def front_table(entries: Sequence[Entry], champion: Network) -> Table:
         table.add_row(
             f"{entry.topology.num_connections}{star}",
             hidden,
-            f"{mean:.1f}",
-            f"{low:.1f} to {high:.1f}",
+            f"{mean:.{decimals}f}",
+            f"{low:.{decimals}f} to {high:.{decimals}f}",
         )
     return table
 
@@ -114,9 +144,11 @@ def print_outcome(
     test = champion.scores["test"]
     episodes = counted(test["episodes"], "episode")
     console.print(f"\nchampion of {champion.task}: {size_of(champion.topology)}", style="bold")
-    console.print(
-        f"measured in Gymnasium on {episodes} for each weight, which selection never saw\n"
-    )
+    if is_of_images(test):
+        measured = f"measured on {counted(test['images'], 'test image')} under each weight"
+    else:
+        measured = f"measured in Gymnasium on {episodes} for each weight"
+    console.print(f"{measured}, which selection never saw\n")
     print_scores(console, test)
     verdict = solved_line(test, solved)
     if verdict:
@@ -130,8 +162,10 @@ def print_outcome(
 def _footer(outcome: Outcome, total: int, name: str) -> str:
     longer = f" --generations {2 * total}" if outcome.generations >= total else ""
     done = f"{counted(outcome.generations, 'generation')} searched in {duration(outcome.seconds)}"
+    is_images = is_of_images(outcome.champion.scores["test"])
+    steps = "images seen" if is_images else "environment steps"
     return (
-        f"\n{done}, {shortened(outcome.num_steps)} environment steps"
+        f"\n{done}, {shortened(outcome.num_steps)} {steps}"
         f"\nfiles  {outcome.folder}: champion.json, champion.svg, front.csv, ..."
         f"\nnext   wann show {name}"
         f"\n       wann-search --resume {name}{longer}"
@@ -173,35 +207,50 @@ def seeds_summary(outcomes: Iterable[Outcome]) -> dict[str, dict[str, float]]:
     """Return median and quartiles over runs of what their champions reached.
 
     mean: in test episodes, over all weights. worst_weight: the mean of the weight that does worst.
+    Of images, accuracy and worst_weight_accuracy in their place.
     """
     rows = [_figures(outcome) for outcome in outcomes]
     summary: dict[str, dict[str, float]] = {}
-    for place, name in enumerate(("mean", "worst_weight", "connections")):
-        low, middle, high = np.percentile([row[place] for row in rows], [25, 50, 75]).tolist()
+    for name in rows[0]:
+        low, middle, high = np.percentile([row[name] for row in rows], [25, 50, 75]).tolist()
         summary[name] = {"lower_quartile": low, "median": middle, "upper_quartile": high}
     return summary
 
 
-def _figures(outcome: Outcome) -> tuple[float, float, int]:
+def _figures(outcome: Outcome) -> dict[str, float]:
     test = outcome.champion.scores["test"]
-    return test["mean"], min(test["mean_by_weight"]), outcome.champion.topology.num_connections
+    connections = outcome.champion.topology.num_connections
+    if is_of_images(test):
+        worst = min(test["accuracy_by_weight"])
+        return {
+            "accuracy": test["accuracy"],
+            "worst_weight_accuracy": worst,
+            "connections": connections,
+        }
+    worst = min(test["mean_by_weight"])
+    return {"mean": test["mean"], "worst_weight": worst, "connections": connections}
 
 
 def seeds_table(seeds: Sequence[int], outcomes: Sequence[Outcome]) -> Table:
     """Return a row a seed, then median and quartiles."""
-    table = plain_table(
-        "seed", "test mean", "worst weight", "connections", "generations", "search time"
-    )
+    is_images = is_of_images(outcomes[0].champion.scores["test"])
+    score = "test accuracy" if is_images else "test mean"
+    table = plain_table("seed", score, "worst weight", "connections", "generations", "search time")
+
+    def shown(value: float) -> str:
+        return f"{value:.1%}" if is_images else f"{value:.1f}"
+
     for seed, outcome in zip(seeds, outcomes, strict=True):
-        mean, worst, connections = _figures(outcome)
+        mean, worst, connections = _figures(outcome).values()
         table.add_row(
-            str(seed), f"{mean:.1f}", f"{worst:.1f}", str(connections), str(outcome.generations),
+            str(seed), shown(mean), shown(worst), str(connections), str(outcome.generations),
             duration(outcome.seconds),
         )  # fmt: skip
     summary = seeds_summary(outcomes)
     for name in ("lower_quartile", "median", "upper_quartile"):
-        cells = [f"{summary[key][name]:.1f}" for key in ("mean", "worst_weight", "connections")]
+        mean, worst, connections = (each[name] for each in summary.values())
         style = "bold" if name == "median" else ""
+        cells = (shown(mean), shown(worst), f"{connections:.1f}")
         table.add_row(name.replace("_", " "), *cells, style=style)
     return table
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -297,7 +298,7 @@ def read_digits() -> RawImages:
     """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, as numbers from 0 to 1."""
     from sklearn.datasets import load_digits
 
-    found = load_digits()
+    found: Any = load_digits()
     return RawImages((found.images / 16.0).astype(np.float32), found.target)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -43,7 +42,7 @@ class ImageTask:
         """Number of outputs O: of classes."""
         return self.data.num_classes
 
-    @cached_property
+    @property
     def input_names(self) -> tuple[str, ...]:
         """A name for each pixel: its row and column."""
         rows, columns = range(self.data.height), range(self.data.width)
