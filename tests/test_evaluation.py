@@ -13,6 +13,8 @@ import wann.evaluation
 from wann.activations import register_activation
 from wann.evaluation import LocalEvaluator
 from wann.rollout.episodes import rollout_episodes
+from wann.rollout.image_scores import score_batches
+from wann.seeding import Purpose
 from wann.tasks import Card, control_task, load_task
 from wann.topology import Topologies
 
@@ -111,3 +113,48 @@ def test_only_networks_with_an_activation_of_the_users_own_are_played_in_python(
 def test_a_number_of_workers_that_cannot_be_is_refused(workers: int) -> None:
     with pytest.raises(ValueError, match=rf"workers must be .*{workers}"):
         LocalEvaluator(CARTPOLE, workers)
+
+
+DIGITS = load_task("digits")
+IMAGE_NETWORKS = random_networks(64, 10)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.TRAIN, Purpose.TEST])
+def test_images_are_scored_in_the_kernel_as_by_forward(purpose: Purpose) -> None:
+    seeds = DIGITS.seeds(4, purpose, 2, 3)
+    with LocalEvaluator(DIGITS, 2) as evaluator:
+        assert evaluator.is_compiled
+        scores = evaluator.evaluate(IMAGE_NETWORKS, WEIGHTS, seeds)
+    wanted, num_images = score_batches(DIGITS, IMAGE_NETWORKS, WEIGHTS, seeds)
+    np.testing.assert_allclose(scores.returns, wanted, rtol=1e-4)
+    assert scores.num_steps == num_images
+
+
+def test_any_number_of_workers_gives_images_the_same_scores() -> None:
+    seeds = DIGITS.seeds(4, Purpose.VALIDATION, 0, 3)
+    with LocalEvaluator(DIGITS, 1) as alone, LocalEvaluator(DIGITS, 5) as together:
+        wanted = alone.evaluate(IMAGE_NETWORKS, WEIGHTS, seeds)
+        scores = together.evaluate(IMAGE_NETWORKS, WEIGHTS, seeds)
+    np.testing.assert_array_equal(scores.returns, wanted.returns)
+    assert len(np.unique(scores.returns)) > 30
+
+
+def test_networks_with_an_activation_of_the_users_own_see_images_in_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for table in ("_by_id", "_by_name"):
+        monkeypatch.setattr(wann.activations, table, dict(getattr(wann.activations, table)))
+    cube = register_activation("cube", lambda x: x**3)
+    mixed = IMAGE_NETWORKS.take(np.arange(len(IMAGE_NETWORKS)))
+    mixed.activations[mixed.activations == 11] = cube.id
+    is_own = np.array([bool((each.activations == cube.id).any()) for each in mixed])
+    assert is_own.any()
+    assert not is_own.all()
+    seeds = DIGITS.seeds(4, Purpose.VALIDATION, 0, 2)
+    with LocalEvaluator(DIGITS, 2) as evaluator:
+        scores = evaluator.evaluate(mixed, WEIGHTS, seeds)
+        compiled = evaluator.evaluate(IMAGE_NETWORKS, WEIGHTS, seeds)
+    wanted, num_images = score_batches(DIGITS, mixed, WEIGHTS, seeds)
+    np.testing.assert_array_equal(scores.returns[is_own], wanted[is_own])
+    np.testing.assert_array_equal(scores.returns[~is_own], compiled.returns[~is_own])
+    assert scores.num_steps == num_images

@@ -22,7 +22,10 @@ def test_a_shipped_task_has_its_cards_names_and_its_environments_limits() -> Non
     np.testing.assert_array_equal(task.scale, np.ones(4))
 
 
-@pytest.mark.parametrize("name", sorted(shipped_cards()))
+CONTROL = [name for name, card in shipped_cards().items() if isinstance(card, Card)]
+
+
+@pytest.mark.parametrize("name", sorted(CONTROL))
 def test_every_shipped_card_loads(name: str) -> None:
     if name in ("BipedalWalker-v3", "CarRacing-v3", "LunarLander-v3"):
         pytest.importorskip("Box2D", reason="the extra box2d is not installed")

@@ -21,6 +21,7 @@ COMMANDS = {
     "tune": "weights for a network's links, from the best shared weight",
     "show": "a network's table and picture",
     "tasks": "the tasks there are, or one of them",
+    "data": "download a data set: wann data fetch NAME",
     "doctor": "versions, processor, folders: is everything in place?",
 }
 FAILED, WRONG, MISSING, INTERRUPTED, TERMINATED = 1, 2, 3, 130, 143  # exit codes; 0 is done
@@ -65,6 +66,8 @@ def _command(name: str) -> Command:
             from wann.cli.show import run_show as command
         elif name == "tasks":
             from wann.cli.tasks import run_tasks as command
+        elif name == "data":
+            from wann.cli.data import run_data as command
         elif name == "doctor":
             from wann.cli.doctor import run_doctor as command
         else:

@@ -69,8 +69,8 @@ def deskewed(
     places = x + (skew[:, None] * (y - 0.5 * height))[:, :, None]  # [n, height, width]
     left = np.floor(places)
     share = (places - left).astype(np.float32)
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 2)))
-    index = (np.clip(left, -1, width) + 1).astype(np.int64)
+    padded = np.pad(images, ((0, 0), (0, 0), (2, 2)))
+    index = (np.clip(left, -2, width) + 2).astype(np.int64)
     near = np.take_along_axis(padded, index, axis=2)
     far = np.take_along_axis(padded, index + 1, axis=2)
     moved = near + share * (far - near)
