@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wann.chunks import CALLS_A_CHUNK, DRIVER_LOAD, MAX_SECONDS, SHARES, Chunk, Costs, Schedule
+from wann.chunks import (
+    CALLS_A_CHUNK,
+    DRIVER_LOAD,
+    LAST_CHUNKS,
+    MAX_SECONDS,
+    SHARES,
+    Chunk,
+    Costs,
+    Schedule,
+)
 
 
 def taken(schedule: Schedule) -> list[Chunk]:
@@ -98,7 +107,7 @@ def test_what_is_given_back_comes_next() -> None:
     chunk = schedule.take()
     assert chunk is not None
     schedule.give_back(chunk)
-    assert schedule.take() is chunk
+    assert schedule.take() == chunk
 
 
 def test_a_chunk_can_be_had_network_by_network() -> None:
@@ -132,11 +141,60 @@ def test_the_rest_of_a_chunk_is_what_comes_after_the_episodes_that_were_played(
     assert left == episodes[num_played:]
 
 
+@given(
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4)),
+    num_episodes=st.integers(0, 60),
+)
+def test_the_front_and_the_rest_are_the_whole_chunk(
+    sizes: tuple[int, int, int], num_episodes: int
+) -> None:
+    chunk = Chunk((5, 5 + sizes[0]), (2, 2 + sizes[1]), (1, 1 + sizes[2]))
+    front = chunk.front(num_episodes)
+    parts = [front, *chunk.rest(front.num_episodes)]
+    assert (counts(parts, (9, 7, 6)) == counts([chunk], (9, 7, 6))).all()
+    assert 1 <= front.num_episodes <= max(num_episodes, 1)
+    wanted = min(num_episodes, chunk.num_episodes)
+    assert front.num_episodes > wanted / 2 or front.num_episodes == sizes[1] * sizes[2]
+
+
+def test_a_network_that_took_too_long_is_divided_more_finely() -> None:
+    schedule = Schedule(np.full(40, 0.1), 6, 4, 10, 0.0)
+    chunk = schedule.take()
+    assert chunk == Chunk((0, 1), (0, 6), (0, 4))
+    schedule.cut_short(chunk, 2, np.array([4.0]))
+    assert schedule.expected(Chunk((0, 1), (2, 6), (0, 1))) == pytest.approx(8.0)
+    assert schedule.budget == pytest.approx((39 * 2.4 + 22 * 2.0) / (SHARES * 10))
+    following = [schedule.take() for _ in range(4)]
+    assert following == [Chunk((0, 1), (each, each + 1), (0, 1)) for each in (2, 3, 4, 5)]
+    everything = [Chunk((0, 1), (0, 2), (0, 1)), *following, *taken(schedule)]
+    assert (counts(everything, (40, 6, 4)) == 1).all()
+    assert schedule.budget == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_chunk_that_was_played_whole_teaches_nothing() -> None:
+    schedule = Schedule(np.full(4, 0.1), 6, 4, 1, 0.0)
+    chunk = schedule.take()
+    assert chunk is not None
+    schedule.cut_short(chunk, chunk.num_episodes, np.array([100.0]))
+    assert schedule.expected(Chunk((0, 1), (0, 6), (0, 4))) == pytest.approx(2.4)
+
+
+def test_the_last_chunks_are_for_idle_workers() -> None:
+    schedule = Schedule(np.full(1000, 0.01), 1, 1, 2, 0.01 / CALLS_A_CHUNK)
+    assert not schedule.is_ending
+    num_left = 1000
+    while not schedule.is_ending:
+        chunk = schedule.take()
+        assert chunk is not None
+        num_left -= chunk.num_episodes
+    assert 0 < num_left <= LAST_CHUNKS * 2
+
+
 def test_a_chunk_takes_so_long_that_the_driver_keeps_up_with_all_workers() -> None:
-    seconds, driver = np.full(2000, 0.01), 0.0005
+    seconds, driver = np.full(2000, 0.001), 0.0005
     chunks = taken(Schedule(seconds, 6, 4, 500, 0.0, driver))
     least = 500 * driver / DRIVER_LOAD
-    whole = [chunk.num_episodes * 0.01 for chunk in chunks[:-1]]
+    whole = [chunk.num_episodes * 0.001 for chunk in chunks[:-1]]
     assert min(whole) >= 0.9 * least
     assert len(taken(Schedule(seconds, 6, 4, 500, 0.0, 0.0))) > 5 * len(chunks)
 

@@ -12,10 +12,12 @@ import wann.activations
 import wann.evaluation
 from wann.activations import register_activation
 from wann.evaluation import LocalEvaluator
-from wann.rollout.episodes import rollout_episodes
+from wann.rollout.compiled import CompiledTask
+from wann.rollout.episodes import Starts, rollout_episodes, starts
 from wann.rollout.image_scores import score_batches
 from wann.seeding import Purpose
 from wann.tasks import Card, control_task, load_task
+from wann.tasks.control import ControlTask
 from wann.topology import Topologies
 
 CARTPOLE = load_task("CartPole-v1")
@@ -63,6 +65,34 @@ def test_a_seed_means_the_same_episode_in_the_kernel_and_in_gymnasium() -> None:
         scores = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
     returns, _ = rollout_episodes(CARTPOLE, NETWORKS, WEIGHTS, SEEDS)
     assert np.mean(scores.returns == returns) > 0.95  # rounding differs in the last place
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_seeds_begin_their_episodes_without_another_reset(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[int]] = []
+
+    def counted(task: ControlTask, kernel: CompiledTask, seeds: np.ndarray) -> Starts:
+        asked.append(seeds.tolist())
+        return starts(task, kernel, seeds)
+
+    monkeypatch.setattr(wann.evaluation, "starts", counted)
+    with LocalEvaluator(CARTPOLE, workers) as evaluator:
+        first, again = (evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS) for _ in range(2))
+        others = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS[::-1])
+    assert asked == [[3, 14, 159], [159, 14, 3]]
+    assert first.returns.tobytes() == again.returns.tobytes()
+    assert others.returns.tobytes() == first.returns[:, :, ::-1].tobytes()
+
+
+def test_one_worker_plays_a_large_batch_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with LocalEvaluator(CARTPOLE, 1) as evaluator:
+        whole = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
+        monkeypatch.setattr(wann.evaluation, "UNINTERRUPTED", 4)
+        parts = evaluator.evaluate(NETWORKS, WEIGHTS, SEEDS)
+    assert parts.returns.tobytes() == whole.returns.tobytes()
+    assert parts.num_steps == whole.num_steps
 
 
 def test_fewer_networks_than_workers_are_evaluated() -> None:

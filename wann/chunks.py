@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, UInt64
 
 CALLS_A_CHUNK = 25.0  # a chunk takes at least as long as so many calls, so that calls cost 4 %
-DRIVER_LOAD = 0.5  # chunks are so long that handing them out keeps the driver no busier than this
+DRIVER_LOAD = 0.8  # chunks are so long that handing them out keeps the driver no busier than this
 SHARES = 4.0  # a chunk is at most this share of what is left for each worker
+LAST_CHUNKS = 2.0  # so many for each worker are not handed out ahead
 MAX_SECONDS = 5.0  # of a chunk that can be divided: what is lost with a worker stays small
+LEAST_SECONDS = 1e-9  # an episode is expected to take
 
 
 @dataclass(frozen=True)
@@ -40,18 +42,41 @@ class Chunk:
     @property
     def num_episodes(self) -> int:
         """How many episodes there are to play."""
-        num_weights, num_seeds = self.weights[1] - self.weights[0], self.seeds[1] - self.seeds[0]
-        return self.num_networks * num_weights * num_seeds
+        return self.num_networks * self._num_weights * self._num_seeds
+
+    @property
+    def _num_weights(self) -> int:
+        return self.weights[1] - self.weights[0]
+
+    @property
+    def _num_seeds(self) -> int:
+        return self.seeds[1] - self.seeds[0]
 
     def alone(self) -> list[Chunk]:
         """Return the same episodes as one chunk for each network."""
         return [Chunk((each, each + 1), self.weights, self.seeds) for each in range(*self.networks)]
 
-    def rest(self, num_played: int) -> list[Chunk]:
-        """Return what is left of it, in its order, when so many of its episodes are played."""
-        num_weights, num_seeds = self.weights[1] - self.weights[0], self.seeds[1] - self.seeds[0]
-        in_order, weight = divmod(num_played, num_weights)
-        network, seed = divmod(in_order, num_seeds)
+    def front(self, num_episodes: int) -> Chunk:
+        """Return its first episodes, at least one: about so many, not more where that is possible.
+
+        They are whole networks, or some seeds of one under all weights, or weights of one seed.
+        """
+        num_weights, num_seeds = self._num_weights, self._num_seeds
+        if num_episodes >= num_weights * num_seeds:
+            last = self.networks[0] + num_episodes // (num_weights * num_seeds)
+            return replace(self, networks=(self.networks[0], min(last, self.networks[1])))
+        first = (self.networks[0], self.networks[0] + 1)
+        if num_episodes >= num_weights:
+            return Chunk(
+                first, self.weights, (self.seeds[0], self.seeds[0] + num_episodes // num_weights)
+            )
+        weights = (self.weights[0], self.weights[0] + max(num_episodes, 1))
+        return Chunk(first, weights, (self.seeds[0], self.seeds[0] + 1))
+
+    def rest(self, num_episodes: int) -> list[Chunk]:
+        """Return what comes after so many of its episodes, in their order."""
+        in_order, weight = divmod(num_episodes, self._num_weights)
+        network, seed = divmod(in_order, self._num_seeds)
         network, seed = self.networks[0] + network, self.seeds[0] + seed
         begun = (network, network + 1)
         parts = []
@@ -96,8 +121,8 @@ class Schedule:
 
     A chunk is a share of what is left (guided self-scheduling; Polychronopoulos & Kuck 1987), but
     no smaller than calls are worth. The episodes of one network are divided where they are too many
-    for one chunk. What an episode takes can hardly be foretold: a chunk that is not done when its
-    `budget` is spent is to be ended, and the rest of it given back.
+    for one chunk. What an episode takes can hardly be foretold: a worker ends a chunk when its
+    `budget` is spent, and what it has not played comes back by `cut_short`.
     order: the networks, the longest expected first; chunks are of places in it.
     """
 
@@ -116,23 +141,19 @@ class Schedule:
             and then chunks are single episodes until `learn`.
         call_seconds: what a worker waits for a call. driver_seconds: what the driver works for one.
         """
-        self._num_weights, self._num_seeds = num_weights, num_seeds
         self._num_workers = max(num_workers, 1)
         self._least = max(
             CALLS_A_CHUNK * call_seconds, self._num_workers * driver_seconds / DRIVER_LOAD
         )
-        self._next = 0  # place in the order
-        self._seed = self._weight = 0  # of the network there: where its episodes go on
-        self._returned: deque[Chunk] = deque()
-        self._num_left = len(seconds) * num_weights * num_seeds  # episodes to hand out
+        self._whole = Chunk((0, 1), (0, num_weights), (0, num_seeds))  # of one network
+        self._next = 0  # place in the order of what has never been handed out
+        self._pieces: deque[Chunk] = deque()  # what comes before that
+        self._open = np.full(len(seconds), self._whole.num_episodes)  # episodes to hand out
         self.is_guess = bool(np.isnan(seconds).any())  # and then `learn` may be called
         self.order = np.argsort(-seconds, kind="stable")
-        self._plan(np.asarray(seconds, dtype=np.float64)[self.order])
+        self._seconds = np.maximum(seconds[self.order], LEAST_SECONDS)  # an episode, in the order
+        self._ends = self._whole.num_episodes * np.concatenate([[0.0], np.cumsum(self._seconds)])
         self._left = float(self._ends[-1])  # s to hand out
-
-    def _plan(self, seconds: Float64[np.ndarray, "G"]) -> None:
-        whole = np.maximum(seconds, 1e-9) * self._num_weights * self._num_seeds
-        self._ends = np.concatenate([[0.0], np.cumsum(whole)])  # s up to each place in the order
 
     @property
     def is_measured(self) -> bool:
@@ -146,57 +167,67 @@ class Schedule:
             return math.inf
         return max(min(self._left / (SHARES * self._num_workers), MAX_SECONDS), self._least)
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether what is left is for workers that have nothing in hand."""
+        return self._left < LAST_CHUNKS * self._num_workers * self.budget
+
     def learn(self, seconds: float) -> None:
         """Expect this of an episode of every network; for a batch of which nothing was known."""
-        self._plan(np.full(len(self.order), seconds))
-        self._left = self._num_left * max(seconds, 1e-9)
+        self._seconds[:] = max(seconds, LEAST_SECONDS)
+        places = np.arange(len(self.order) + 1)
+        self._ends = self._whole.num_episodes * self._seconds[0] * places
+        self._left = float(self._open.sum() * self._seconds[0])
 
     def give_back(self, chunk: Chunk) -> None:
         """Put a chunk first again that was handed out, but not played."""
-        self._returned.appendleft(chunk)
-        self._num_left += chunk.num_episodes
-        self._left += self.expected(chunk)
+        self._pieces.appendleft(chunk)
+        self._count(chunk, 1)
+
+    def cut_short(self, chunk: Chunk, num_played: int, seconds: Float64[np.ndarray, "K"]) -> None:
+        """Put first again what was not played of a chunk; seconds: that its networks took."""
+        rest = chunk.rest(num_played)
+        if rest:
+            in_one = chunk.num_episodes // chunk.num_networks
+            begun = (num_played - 1) // in_one  # the network that time ran out in
+            an_episode = max(float(seconds[begun]) / (num_played - begun * in_one), LEAST_SECONDS)
+            network = chunk.networks[0] + begun
+            self._left += (an_episode - float(self._seconds[network])) * int(self._open[network])
+            self._seconds[network] = an_episode
+        for part in reversed(rest):
+            self.give_back(part)
 
     def expected(self, chunk: Chunk) -> float:
         """Return how long a chunk is expected to take, s; NaN when that is not known."""
-        first, last = chunk.networks
-        whole = float(self._ends[last] - self._ends[first])
-        all_episodes = (last - first) * self._num_weights * self._num_seeds
-        return whole * chunk.num_episodes / all_episodes
+        each = float(self._seconds[slice(*chunk.networks)].sum())
+        return each * (chunk.num_episodes // chunk.num_networks)
 
     def take(self) -> Chunk | None:
         """Return the next chunk; None when all are handed out."""
-        if not self._returned and self._next >= len(self.order):
-            return None
-        chunk = self._returned.popleft() if self._returned else self._cut()
-        self._num_left -= chunk.num_episodes
-        self._left -= self.expected(chunk)
-        return chunk
-
-    def _cut(self) -> Chunk:
-        """Return the next chunk of what has never been handed out."""
+        if not self._pieces:
+            if self._next >= len(self.order):
+                return None
+            self._pieces.append(self._uncut())
+        piece, budget = self._pieces.popleft(), self.budget
+        chunk = piece
         if not self.is_measured:
-            return self._part(1)
-        begin, budget = self._ends[self._next], self.budget
-        whole = self._ends[self._next + 1] - begin
-        if self._seed or self._weight or whole > budget:
-            return self._part(int(budget / whole * self._num_weights * self._num_seeds))
-        last = int(np.searchsorted(self._ends, begin + budget, side="right")) - 1
-        first, self._next = self._next, max(last, self._next + 1)
-        return Chunk((first, self._next), (0, self._num_weights), (0, self._num_seeds))
-
-    def _part(self, num_episodes: int) -> Chunk:
-        """Return the next episodes of one network, about so many: whole seeds, or part of one."""
-        network, seed, weight = (self._next, self._next + 1), self._seed, self._weight
-        num_seeds = min(num_episodes // self._num_weights, self._num_seeds - seed)
-        if weight or num_seeds < 1:
-            last = min(weight + max(num_episodes, 1), self._num_weights)
-            chunk = Chunk(network, (weight, last), (seed, seed + 1))
-            self._weight = last % self._num_weights
-            self._seed += last == self._num_weights
-        else:
-            chunk = Chunk(network, (0, self._num_weights), (seed, seed + num_seeds))
-            self._seed += num_seeds
-        if self._seed == self._num_seeds:
-            self._seed, self._next = 0, self._next + 1
+            chunk = piece.front(1)
+        elif self.expected(piece) > budget * (1.0 + 1e-9):
+            chunk = piece.front(int(budget / float(self._seconds[piece.networks[0]])))
+        self._pieces.extendleft(reversed(piece.rest(chunk.num_episodes)))
+        self._count(chunk, -1)
         return chunk
+
+    def _count(self, chunk: Chunk, sign: int) -> None:
+        """Take note that a chunk is to be handed out (1), or that it is handed out (-1)."""
+        self._open[slice(*chunk.networks)] += sign * (chunk.num_episodes // chunk.num_networks)
+        self._left += sign * self.expected(chunk)
+
+    def _uncut(self) -> Chunk:
+        """Return the next networks that were never handed out: a budget's worth, at least one."""
+        first, last = self._next, self._next + 1
+        if self.is_measured:
+            limit = self._ends[first] + self.budget
+            last = max(int(np.searchsorted(self._ends, limit, side="right")) - 1, last)
+        self._next = last
+        return replace(self._whole, networks=(first, last))

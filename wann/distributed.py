@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import statistics
+import queue
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -31,8 +32,8 @@ SHORTEST_DEADLINE = 300.0  # s for a chunk whose time is known from earlier ones
 DEADLINE_FACTOR = 100.0  # times what a chunk was expected to take
 FIRST_DEADLINE = 900.0  # s for the first episodes, of which nothing is known
 PREPARATION_LIMIT = 600.0  # s for a worker to get ready; it may have to compile kernels
-PINGS = 5  # calls that the cost of a call is measured by
-USUAL_CALL_SECONDS = 0.001  # until it is measured
+PINGS = 20  # calls that the cost of a call is measured by
+USUAL_CALL_SECONDS = 0.0005  # until it is measured
 USUAL_DRIVER_SECONDS = 0.0003  # of this process for a call, until it is measured
 CHECK_SECONDS = 0.5  # between two looks at deadlines
 
@@ -66,9 +67,9 @@ class Usage:
 
 @dataclass(frozen=True, eq=False)
 class _Call:
-    """A chunk that a worker has, the reference of its result, and the seconds it may take."""
+    """A chunk that a worker has, the future of its result, and the seconds it may take."""
 
-    reference: Any
+    future: Future[ChunkResult]
     chunk: Chunk
     limit: float
     is_suspect: bool
@@ -78,16 +79,18 @@ class _Call:
 class _Member:
     """An actor of the pool and what it has in hand.
 
-    arrival: reference that is there when its process runs, and None from then on. preparation: the
-    same for its being ready. since: when it began with what it does, as far as can be seen from
-    here. attempts: starts in its place that have failed, in a row. served: chunks it has finished.
+    arrival: done when its process runs, and None from then on. preparation: the same for its being
+    ready. since: when it began with what it does, as far as can be seen from here. attempts: starts
+    in its place that have failed, in a row. is_gone: whether it has been dismissed. served: chunks
+    it has finished.
     """
 
     actor: Any
-    arrival: Any
-    preparation: Any
+    arrival: Future[None] | None
+    preparation: Future[int] | None
     since: float
     attempts: int = 0
+    is_gone: bool = False
     calls: deque[_Call] = field(default_factory=deque)
     served: int = 0
 
@@ -102,13 +105,13 @@ class _Member:
         return self.is_ready and not self.served and not self.calls
 
     @property
-    def head(self) -> Any:
-        """The reference of what it does now; None when that is nothing."""
+    def head(self) -> Future[Any] | None:
+        """The future of what it does now; None when that is nothing."""
         if self.arrival is not None:
             return self.arrival
         if self.preparation is not None:
             return self.preparation
-        return self.calls[0].reference if self.calls else None
+        return self.calls[0].future if self.calls else None
 
 
 class RayEvaluator:
@@ -148,8 +151,10 @@ class RayEvaluator:
         self.patience = patience
         self.usage = Usage()
         self.call_seconds = USUAL_CALL_SECONDS
+        self._is_call_measured = False
         self._costs = Costs()
         self._members: list[_Member] = []
+        self._done: queue.SimpleQueue[_Member] = queue.SimpleQueue()  # workers that have answered
         self._next_check = 0.0  # when deadlines are to be looked at
         self._given_up = 0  # places for workers in which none could start
         self._num_cpus = num_cpus()
@@ -241,15 +246,23 @@ class RayEvaluator:
     def _start(self, attempts: int = 0) -> None:
         """Add a new actor, which prepares itself. attempts: how often that has failed before."""
         actor = self._actor.remote()
-        arrival = actor.ping.remote()
-        preparation = actor.prepare.remote(self._task, own_activations(), __version__)
-        self._members.append(_Member(actor, arrival, preparation, time.monotonic(), attempts))
+        arrival = actor.ping.remote().future()
+        preparation = actor.prepare.remote(self._task, own_activations(), __version__).future()
+        member = _Member(actor, arrival, preparation, time.monotonic(), attempts)
+        self._members.append(member)
+        self._announce(member, arrival)
+        self._announce(member, preparation)
+
+    def _announce(self, member: _Member, future: Future[Any]) -> None:
+        """Have `_wait` told when this is done; to ask for all of them costs far more."""
+        future.add_done_callback(lambda _: self._done.put(member))
 
     def _dismiss(self, member: _Member) -> None:
         import ray
         from ray import exceptions
 
         self._members.remove(member)
+        member.is_gone = True
         with contextlib.suppress(exceptions.RayError, ValueError):
             ray.kill(member.actor)
 
@@ -261,10 +274,13 @@ class RayEvaluator:
     def _hand_out(self, batch: _Batch, schedule: Schedule) -> None:
         """Give every worker that has too little to do the next chunk."""
         self._hand_out_suspects(batch, schedule)
+        ready = [each for each in self._members if each.is_ready and len(each.calls) < IN_FLIGHT]
         for depth in range(IN_FLIGHT):
-            for member in self._members:
-                if not member.is_ready or len(member.calls) != depth:
+            for member in ready:
+                if len(member.calls) != depth:
                     continue
+                if depth and schedule.is_ending:
+                    return
                 if any(call.is_suspect for call in member.calls):
                     continue  # what fails must have been alone
                 budget = schedule.budget
@@ -299,27 +315,27 @@ class RayEvaluator:
     ) -> None:
         weights, seeds = batch.weights[slice(*chunk.weights)], batch.seeds[slice(*chunk.seeds)]
         packed = pack(batch.topologies, *chunk.networks, weights, seeds)
-        reference = member.actor.play.remote(packed, budget)
+        future = member.actor.play.remote(packed, budget).future()
         if not member.calls:
             member.since = time.monotonic()
-        member.calls.append(_Call(reference, chunk, limit, is_suspect))
+        member.calls.append(_Call(future, chunk, limit, is_suspect))
+        self._announce(member, future)
         self.usage.calls += 1
         self.usage.bytes_sent += len(packed)
 
     def _wait(self, batch: _Batch, schedule: Schedule) -> None:
-        """Take the next result, new worker or fault; whatever comes first."""
-        import ray
-
-        heads = {each.head: each for each in self._members if each.head is not None}
-        ready, _ = ray.wait(list(heads), num_returns=len(heads), timeout=0)
-        if not ready:
-            ready, _ = ray.wait(list(heads), num_returns=1, timeout=CHECK_SECONDS)
-        for reference in ready:
-            member = heads[reference]
-            if member.is_ready:
-                self._take(member, batch, schedule)
-            else:
-                self._welcome(member)
+        """Take what has come: results, new workers, faults; wait for the first of them."""
+        done = []
+        with contextlib.suppress(queue.Empty):
+            done.append(self._done.get(timeout=CHECK_SECONDS))
+            while True:
+                done.append(self._done.get_nowait())
+        for member in done:
+            while not member.is_gone and member.head is not None and member.head.done():
+                if member.is_ready:
+                    self._take(member, batch, schedule)
+                else:
+                    self._welcome(member)
         self._enforce_deadlines(batch, schedule)
 
     def _limit(self, expected: float) -> float:
@@ -349,23 +365,20 @@ class RayEvaluator:
 
     def _welcome(self, member: _Member) -> None:
         """Take note that a worker's process runs, or that it is ready, or say why not."""
-        import ray
         from ray import exceptions
 
         try:
-            ray.get(member.head)
+            if member.head is not None:
+                member.head.result()
             if member.arrival is not None:
                 member.arrival, member.since = None, time.monotonic()
                 return
-            times = []
-            for _ in range(PINGS):
-                started = time.monotonic()
-                ray.get(member.actor.ping.remote())
-                times.append(time.monotonic() - started)
+            if not self._is_call_measured:
+                self.call_seconds = _call_seconds(member.actor)
+                self._is_call_measured = True
         except exceptions.RayError as error:
             self._not_started(member, _start_fault(error))
         else:
-            self.call_seconds = statistics.median(times)
             member.preparation = None
 
     def _not_started(self, member: _Member, fault: Exception) -> None:
@@ -384,12 +397,11 @@ class RayEvaluator:
 
     def _take(self, member: _Member, batch: _Batch, schedule: Schedule) -> None:
         """Take the result of a worker's first chunk."""
-        import ray
         from ray import exceptions
 
         call = member.calls[0]
         try:
-            result: ChunkResult = ray.get(call.reference)
+            result = call.future.result()
         except exceptions.RayTaskError as error:
             cause = cause_of(error)
             if not isinstance(cause, EnvironmentFault):
@@ -458,8 +470,7 @@ class _Batch:
         self.left -= result.num_played
         self.num_steps += result.num_steps
         self._seconds[chunk.place[0]] += result.seconds
-        for part in reversed(chunk.rest(result.num_played)):
-            schedule.give_back(part)
+        schedule.cut_short(chunk, result.num_played, result.seconds)
 
     def fail(self, chunk: Chunk, schedule: Schedule, reason: str, was_fresh: bool) -> None:
         """Take note of a chunk that could not be played, and see that it is tried again, alone."""
@@ -506,6 +517,16 @@ def _loss(error: Exception) -> str:
     if "node" in text and "died" in text and not found:
         return "its worker's machine was lost"
     return f"its worker died: {detail.split('.')[0].strip()}" if found else "its worker died"
+
+
+def _call_seconds(actor: Any) -> float:
+    """Return what each of several calls takes that wait at an actor, as two in flight do."""
+    import ray
+
+    ray.get(actor.ping.remote())
+    started = time.monotonic()
+    ray.get([actor.ping.remote() for _ in range(PINGS)])
+    return (time.monotonic() - started) / PINGS
 
 
 def _start_fault(error: Exception) -> Exception:

@@ -13,8 +13,8 @@ from jaxtyping import Float64, Int64
 from wann.activations import is_compiled
 from wann.checks import whole_number_in
 from wann.config import MAX_WORKERS
-from wann.rollout.compiled import rollout
-from wann.rollout.episodes import kernel_of, rollout_episodes, starts
+from wann.rollout.compiled import CompiledTask, rollout
+from wann.rollout.episodes import Starts, kernel_of, rollout_episodes, starts
 from wann.rollout.image_scores import score_batches
 from wann.rollout.images import score_images
 from wann.scores import Scores
@@ -22,6 +22,7 @@ from wann.tasks import AnyTask, ControlTask, ImageTask
 from wann.topology import Topologies
 
 CHUNKS_A_WORKER = 8  # small enough that no worker waits long for the last one
+UNINTERRUPTED = 256  # networks that one worker plays before it can notice Ctrl+C
 
 
 class Evaluator(Protocol):
@@ -72,6 +73,7 @@ class LocalEvaluator:
         self.workers = workers or available_cores()
         self.is_compiled = has_kernel(task)
         self._pool = ThreadPoolExecutor(self.workers, "evaluate")
+        self._starts: tuple[bytes, Starts] | None = None  # of the latest seeds
 
     def __enter__(self) -> Self:
         return self
@@ -114,11 +116,38 @@ class LocalEvaluator:
         seeds: Int64[np.ndarray, "R"],
     ) -> Scores:
         """Return the scores of at least one network, all of the paper's activations."""
-        part = _kernel_part(self.task, topologies, weights, seeds)
-        num_chunks = min(len(topologies), self.workers * CHUNKS_A_WORKER)
-        edges = np.linspace(0, len(topologies), num_chunks + 1).astype(int).tolist()
-        parts = list(self._pool.map(part, edges[:-1], edges[1:]))
+        part = self._kernel_part(topologies, weights, seeds)
+        if self.workers == 1:  # a thread would cost more than a small batch takes
+            num_chunks, map_parts = -(-len(topologies) // UNINTERRUPTED), map
+        else:
+            num_chunks, map_parts = self.workers * CHUNKS_A_WORKER, self._pool.map
+        edges = np.linspace(0, len(topologies), min(num_chunks, len(topologies)) + 1).astype(int)
+        parts = list(map_parts(part, edges[:-1].tolist(), edges[1:].tolist()))
         return Scores(np.concatenate([each for each, _ in parts]), sum(each for _, each in parts))
+
+    def _kernel_part(
+        self,
+        topologies: Topologies,
+        weights: Float64[np.ndarray, "W"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Part:
+        """Return what plays a part of these networks in the task's kernel."""
+        if isinstance(self.task, ImageTask):
+            return _image_part(self.task, topologies, weights, seeds)
+        kernel = kernel_of(self.task)
+        if kernel is None:
+            raise RuntimeError(f"task {self.task.id!r} has no kernel")
+        beginning = self._starts_of(self.task, kernel, seeds)
+        return _episode_part(self.task, kernel, topologies, weights, beginning)
+
+    def _starts_of(
+        self, task: ControlTask, kernel: CompiledTask, seeds: Int64[np.ndarray, "R"]
+    ) -> Starts:
+        """Return where the episodes begin; a search asks for the same ones again and again."""
+        key = seeds.tobytes()
+        if self._starts is None or self._starts[0] != key:
+            self._starts = key, starts(task, kernel, seeds)
+        return self._starts[1]
 
 
 def _in_python(
@@ -133,29 +162,13 @@ def _in_python(
     return rollout_episodes(task, topologies, weights, seeds)
 
 
-def _kernel_part(
-    task: AnyTask,
-    topologies: Topologies,
-    weights: Float64[np.ndarray, "W"],
-    seeds: Int64[np.ndarray, "R"],
-) -> Part:
-    """Return what plays a part of these networks in the task's kernel."""
-    if isinstance(task, ImageTask):
-        return _image_part(task, topologies, weights, seeds)
-    return _episode_part(task, topologies, weights, seeds)
-
-
 def _episode_part(
     task: ControlTask,
+    kernel: CompiledTask,
     topologies: Topologies,
     weights: Float64[np.ndarray, "W"],
-    seeds: Int64[np.ndarray, "R"],
+    beginning: Starts,
 ) -> Part:
-    kernel = kernel_of(task)
-    if kernel is None:
-        raise RuntimeError(f"task {task.id!r} has no kernel")
-    beginning = starts(task, kernel, seeds)
-
     def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
         return rollout(
             kernel,
