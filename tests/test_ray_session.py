@@ -229,6 +229,12 @@ def test_ray_started_for_a_search_listens_on_loopback_only_and_has_no_dashboard(
     assert ray_here.cluster_resources()["CPU"] == 2
 
 
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_here")
+def test_workers_of_ones_own_ray_are_as_nice_as_this_process() -> None:
+    assert run_task(os.nice, [0]) == os.nice(0)
+
+
 @pytest.mark.parametrize("given", ["1", "0", None])
 def test_usage_statistics_are_off_unless_the_user_wants_them(
     given: str | None, monkeypatch: pytest.MonkeyPatch

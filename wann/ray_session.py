@@ -32,6 +32,7 @@ MEMORY_RETRIES = "RAY_task_oom_retries"  # of a function that needs too much mem
 AUTH_MODE = "RAY_AUTH_MODE"
 AUTH_TOKEN = "RAY_AUTH_TOKEN"
 STATISTICS = "RAY_USAGE_STATS_ENABLED"
+NICENESS = "RAY_worker_niceness"  # of workers, added to this process's; Ray adds 15 by itself
 # The name tells of other systems, but where this is 0 Ray listens on loopback alone everywhere.
 BEYOND_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 TOKEN_VARIABLES = {AUTH_TOKEN, "RAY_AUTH_TOKEN_PATH"}
@@ -90,6 +91,7 @@ def _prepare_environment(is_local: bool) -> None:
     if is_local:
         os.environ.setdefault(STATISTICS, "0")
         os.environ.setdefault(BEYOND_LOOPBACK, "0")
+        os.environ.setdefault(NICENESS, "0")  # as threads would have
     os.environ.setdefault(MEMORY_RETRIES, str(TASK_RETRIES))  # else it is tried for ever
     logging.getLogger("ray").setLevel(logging.ERROR)
 
@@ -239,7 +241,7 @@ def _hide_ray_messages() -> None:
 @contextlib.contextmanager
 def _settings_kept() -> Iterator[None]:
     """Restore the variables that Ray is told by, for what else this process does with Ray."""
-    names = (AUTH_MODE, AUTH_TOKEN, STATISTICS, BEYOND_LOOPBACK, MEMORY_RETRIES)
+    names = (AUTH_MODE, AUTH_TOKEN, STATISTICS, NICENESS, BEYOND_LOOPBACK, MEMORY_RETRIES)
     before = {name: os.environ[name] for name in names if name in os.environ}
     try:
         yield
