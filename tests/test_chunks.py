@@ -158,12 +158,12 @@ def test_the_front_and_the_rest_are_the_whole_chunk(
 
 
 def test_a_network_that_took_too_long_is_divided_more_finely() -> None:
-    schedule = Schedule(np.full(40, 0.1), 6, 4, 10, 0.0)
+    schedule = Schedule(np.full(40, 0.1), 6, 4, 13, 0.0)
     chunk = schedule.take()
     assert chunk == Chunk((0, 1), (0, 6), (0, 4))
     schedule.cut_short(chunk, 2, np.array([4.0]))
     assert schedule.expected(Chunk((0, 1), (2, 6), (0, 1))) == pytest.approx(8.0)
-    assert schedule.budget == pytest.approx((39 * 2.4 + 22 * 2.0) / (SHARES * 10))
+    assert schedule.budget == pytest.approx((39 * 2.4 + 22 * 2.0) / (SHARES * 13))
     following = [schedule.take() for _ in range(4)]
     assert following == [Chunk((0, 1), (each, each + 1), (0, 1)) for each in (2, 3, 4, 5)]
     everything = [Chunk((0, 1), (0, 2), (0, 1)), *following, *taken(schedule)]

@@ -11,8 +11,8 @@ from jaxtyping import Float64, UInt64
 
 CALLS_A_CHUNK = 25.0  # a chunk takes at least as long as so many calls, so that calls cost 4 %
 DRIVER_LOAD = 0.8  # chunks are so long that handing them out keeps the driver no busier than this
-SHARES = 4.0  # a chunk is at most this share of what is left for each worker
-LAST_CHUNKS = 2.0  # so many for each worker are not handed out ahead
+SHARES = 3.0  # a chunk is at most this share of what is left for each worker
+LAST_CHUNKS = 1.0  # so many for each worker are not handed out ahead
 MAX_SECONDS = 5.0  # of a chunk that can be divided: what is lost with a worker stays small
 LEAST_SECONDS = 1e-9  # an episode is expected to take
 
