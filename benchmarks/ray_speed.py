@@ -5,9 +5,10 @@
 BipedalWalker-v3, whose environment is Python: the networks of a search that has gone on for a
 while, under six weights with the card's episodes. Two actors and one process take turns with the
 same networks and seeds; two plain processes that share them tell what the machine itself allows.
-Then whole generations, in which actors also wait while the coordinator ranks and breeds.
-Swing-up, which is compiled: the card's population and episodes, two actors and two threads in
-turns. Something that is not counted comes first, so that all is warm and costs are known.
+Then a whole generation, in which actors also wait while the coordinator ranks and breeds.
+Swing-up, which is compiled: the card's population and episodes after an early and a later
+generation, two actors and two threads in turns. Something that is not counted comes first, so that
+all is warm and costs are known.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from wann.topology import Topologies, compile_all
 
 BIPEDAL_WALKER, SWING_UP = "BipedalWalker-v3", "wann/SwingUp-v0"
 ACTORS = 2
+SWING_UP_GENERATIONS = (10, 60)  # the card's search has 600; later ones take longer and are easier
+TURN_SEEDS = 2  # a weight, of the batches that two actors and one process play in turns
 POPULATIONS = (64, 480)  # of BipedalWalker
 LEAST_BIPEDAL_WALKER, LEAST_SWING_UP = 1.8, 0.9  # times as fast as locally
 MOST_IDLE = 0.15
@@ -106,10 +109,13 @@ class Batch:
     seeds: Int64[np.ndarray, "R"]
 
 
-def batches(search: Coordinator, count: int) -> list[Batch]:
-    """Return so many batches of the search's networks, each with seeds of its own."""
+def batches(search: Coordinator, count: int, num_seeds: int = 0) -> list[Batch]:
+    """Return so many batches of the search's networks, each with seeds of its own.
+
+    num_seeds: episodes a weight; 0 for the card's number.
+    """
     topologies = compile_all(search.state.population.genomes)
-    num_seeds = search.config.episodes
+    num_seeds = num_seeds or search.config.episodes
     return [
         Batch(topologies, search.weights, episode_seeds(1, Purpose.TRAIN, number, num_seeds))
         for number in range(count)
@@ -158,14 +164,12 @@ def bipedal_walker(repeats: int, generations: int, populations: tuple[int, ...])
         for population in populations:
             wide = search_of(task, actors, population, search.state)
             name = f"BipedalWalker, population {population}"
-            seconds_of(actors, batches(wide, 1)[0])
-            actors.usage = Usage()
-            seconds_of(actors, batches(wide, 2)[1])
+            seconds_of(actors, batches(wide, 1, 1)[0])
+            in_step = idle_in(wide, actors)
             usage = actors.usage
             rows.append(idle(f"{name}: actors idle in an evaluation", [1.0 - usage.utilisation]))
             rows += of_calls(name, usage, population)
-            in_step = [idle_in(wide, actors) for _ in range(2)]
-            rows.append(idle(f"{name}: actors idle in a whole generation", in_step))
+            rows.append(idle(f"{name}: actors idle in a whole generation", [in_step]))
     return rows
 
 
@@ -173,7 +177,7 @@ def against_one_process(
     task: ControlTask, search: Coordinator, actors: RayEvaluator, repeats: int
 ) -> list[Row]:
     """Return how many times as fast as one process two actors are, and two plain processes."""
-    first, *asked = batches(search, repeats + 1)
+    first, *asked = batches(search, repeats + 1, TURN_SEEDS)
     by_actors, by_processes = [], []
     with (
         LocalEvaluator(task, 1) as local,
@@ -192,26 +196,33 @@ def against_one_process(
     ]
 
 
-def swing_up(repeats: int, generations: int, population: int) -> list[Row]:
+def swing_up(repeats: int, population: int) -> list[Row]:
     """Return the figures of a compiled task."""
     task = load_task(SWING_UP)
-    with LocalEvaluator(task, ACTORS) as local:
+    rows: list[Row] = []
+    with (
+        LocalEvaluator(task, ACTORS) as local,
+        ray_session("", ACTORS),
+        RayEvaluator(task, ACTORS) as actors,
+    ):
         search = search_of(task, local, population)
-        for _ in range(generations):
+        for generation in range(1, max(SWING_UP_GENERATIONS) + 1):
             search.step()
-        first, *asked = batches(search, repeats + 1)
-        with ray_session("", ACTORS), RayEvaluator(task, ACTORS) as actors:
+            if generation not in SWING_UP_GENERATIONS:
+                continue
+            first, *asked = batches(search, repeats + 1)
             for evaluator in (local, actors, actors):
                 seconds_of(evaluator, first)
             actors.usage = Usage()
             ratios = [seconds_of(local, each) / seconds_of(actors, each) for each in asked]
             usage = actors.usage
-    name = f"swing-up, population {population:,}"
-    return [
-        times(f"{name}: two actors, times two threads", ratios, LEAST_SWING_UP),
-        idle(f"{name}: actors idle in an evaluation", [1.0 - usage.utilisation]),
-        *of_calls(name, usage, population * len(asked)),
-    ]
+            name = f"swing-up, population {population:,}, generation {generation}"
+            rows += [
+                times(f"{name}: two actors, times two threads", ratios, LEAST_SWING_UP),
+                idle(f"{name}: actors idle in an evaluation", [1.0 - usage.utilisation]),
+                *of_calls(name, usage, population * len(asked)),
+            ]
+    return rows
 
 
 def of_calls(name: str, usage: Usage, num_networks: int) -> list[Row]:
@@ -240,7 +251,7 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description="measure two actors of Ray against this process")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--generations", type=int, default=10, help="of the search before")
+    parser.add_argument("--generations", type=int, default=5, help="of BipedalWalker before")
     parser.add_argument("--populations", type=int, nargs="+", default=POPULATIONS)
     parser.add_argument("--swing-up", type=int, default=2880, help="population of swing-up")
     parser.add_argument("--out", type=Path)
@@ -249,7 +260,7 @@ def main() -> None:
     met = True
     for measure in (
         lambda: bipedal_walker(asked.repeats, asked.generations, tuple(asked.populations)),
-        lambda: swing_up(3 * asked.repeats, asked.generations, asked.swing_up),
+        lambda: swing_up(3 * asked.repeats, asked.swing_up),
         lambda: calls(asked.repeats),
     ):
         for row in measure():
