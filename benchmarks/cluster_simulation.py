@@ -624,8 +624,8 @@ def table(found: Measured, done: list[Curve]) -> str:
         shortest = min(curve.outcomes, key=lambda each: each.seconds)
         lines.append(
             f"- Population {curve.population:,}: {WANTED:.0%} busy up to {curve.most:,} actors; "
-            f"the shortest generation is {shortest.seconds:.3g} s, with {shortest.num_workers:,}, and "
-            f"the driver is then {shortest.driver_load:.0%} busy."
+            f"the shortest generation is {shortest.seconds:.3g} s, with {shortest.num_workers:,}, "
+            f"and the driver is then {shortest.driver_load:.0%} busy."
         )
     enough = "met" if is_large_enough(done) else "MISSED"
     close = "met" if is_close(found) else "MISSED"
