@@ -43,6 +43,7 @@ from wann.rollout.episodes import episodes
 from wann.scores import Scores
 from wann.tasks import ControlTask, load_task
 from wann.topology import Topologies
+from wann.version import __version__
 from wann.worker import ChunkResult, pack, unpack
 
 TASK = "BipedalWalker-v3"
@@ -470,7 +471,7 @@ def call_times(task: ControlTask, repeats: int = 200) -> tuple[float, float]:
     from wann.worker import Worker
 
     actor: Any = ray.remote(Worker).options(num_cpus=1).remote()
-    ray.get(actor.prepare.remote(task, [], version("wann-search")))
+    ray.get(actor.prepare.remote(task, [], __version__))
     alone = []
     for _ in range(repeats):
         began = time.perf_counter()

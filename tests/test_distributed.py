@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -519,3 +520,28 @@ def test_a_task_larger_than_an_object_store_is_refused(cluster: Cluster, task: C
     wanted = r"task 'Misbehaving' takes 210 MB, but the object store of a machine has 157 MB; give"
     with pytest.raises(ClusterFault, match=wanted):
         RayEvaluator(replace(task, card=card))
+
+
+@pytest.mark.usefixtures("free")
+def test_a_full_disk_on_the_driver_keeps_the_last_checkpoint(
+    task: ControlTask, undisturbed_run: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wann import checkpoint, run
+
+    def full(path: Path, data: bytes) -> None:
+        written.append(path)
+        if len(written) >= 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, data)
+
+    write, written = checkpoint.write_atomically, list[Path]()
+    monkeypatch.setattr(run, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(run, "CHECKPOINT_SHARE", 1e9)
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    search = Run(RunSpec(SEARCH, task.card), tmp_path, Backend("ray"))
+    with pytest.raises(OSError, match="No space left on device"):
+        search.execute()
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
+    outcome = search.execute()
+    assert outcome.resumed_at == 2
+    assert final_bytes(outcome) == final_bytes(undisturbed_run)
