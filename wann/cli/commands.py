@@ -20,6 +20,8 @@ COMMANDS = {
     "evaluate": "a network in the paper's four settings, and under many shared weights",
     "tune": "weights for a network's links, from the best shared weight",
     "show": "a network's table and picture",
+    "play": "watch a network act, in a window or as a film",
+    "export": "write a network for PyTorch, ONNX and others",
     "tasks": "the tasks there are, or one of them",
     "data": "download a data set: wann data fetch NAME",
     "doctor": "versions, processor, folders: is everything in place?",
@@ -64,6 +66,10 @@ def _command(name: str) -> Command:
             from wann.cli.tune import run_tune as command
         elif name == "show":
             from wann.cli.show import run_show as command
+        elif name == "play":
+            from wann.cli.play import run_play as command
+        elif name == "export":
+            from wann.cli.export import run_export as command
         elif name == "tasks":
             from wann.cli.tasks import run_tasks as command
         elif name == "data":

@@ -6,21 +6,25 @@ import shlex
 from pathlib import Path
 
 from wann.checkpoint import load_checkpoint
-from wann.network import Network, load_network
+from wann.files import read_bounded
+from wann.network import Network, load_network, network_from_json
 from wann.run_files import RunFolder, find_run, read_spec
-from wann.tasks import AnyTask
+from wann.tasks import AnyTask, task_of
+
+MAX_FRONT_BYTES = 100_000_000
 
 
 def is_file_name(name: str) -> bool:
     """Return whether `name` is that of a network file rather than that of a run."""
-    return name.endswith((".json", ".out")) or Path(name).is_file()
+    return name.endswith((".json", ".jsonl", ".out")) or Path(name).is_file()
 
 
 def found_network(name: str, root: Path, task: AnyTask | None = None) -> Network:
     """Return the network in a file, or the champion of a run.
 
-    name: a run below `root` or its folder, a network's JSON, or a reference `.out` file, whose
-        numbers of inputs and outputs are those of `task`.
+    name: a run below `root` or its folder, a network's JSON, another file that
+        `wann.export.formats.read_network` reads, or a reference `.out` file, whose numbers of
+        inputs and outputs are those of `task`.
     Raises ValueError when there is none, when the file is damaged, or when `.out` comes without
     a task.
     """
@@ -28,8 +32,12 @@ def found_network(name: str, root: Path, task: AnyTask | None = None) -> Network
         return champion_of(find_run(name, root))
     if not Path(name).is_file():
         raise ValueError(f"no network file {name!r}; give a run, a network's JSON or a .out file")
+    if name.endswith(".jsonl"):
+        raise ValueError(f"{name!r} holds several networks; only `wann export` takes them")
     if not name.endswith(".out"):
-        return load_network(name)
+        from wann.export.formats import read_network
+
+        return read_network(name)
     if task is None:
         raise ValueError(f"{name!r} holds no numbers of inputs and outputs; add --task ID")
     from wann.export.reference import load_out
@@ -43,6 +51,33 @@ def found_network(name: str, root: Path, task: AnyTask | None = None) -> Network
         output_names=task.output_names,
         action=task.action_rule,
     )
+
+
+def front_of(name: str, root: Path = Path()) -> list[Network]:
+    """Return the networks of a run's front, or those in a front.jsonl, the smallest first.
+
+    Raises ValueError when there are none, or the file is damaged, naming its line.
+    """
+    path = Path(name) if is_file_name(name) else find_run(name, root).file("front.jsonl")
+    if not path.is_file():
+        raise ValueError(f"no front {str(path)!r}; a run writes it with its results")
+    if path.suffix != ".jsonl":
+        raise ValueError(f"{name!r} holds one network; --front is for runs and front.jsonl")
+    networks: list[Network] = []
+    lines = read_bounded(path, MAX_FRONT_BYTES).splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            networks.append(network_from_json(line.decode(errors="replace")))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from None
+    if not networks:
+        raise ValueError(f"{path} holds no networks")
+    return networks
+
+
+def task_of_run(name: str, root: Path = Path()) -> AnyTask:
+    """Return the task of a run, as its own configuration tells it."""
+    return task_of(read_spec(find_run(name, root)).card)
 
 
 def champion_of(paths: RunFolder) -> Network:

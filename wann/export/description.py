@@ -68,13 +68,13 @@ def write_tensors(
 
     metadata: text stays as it is, anything else becomes JSON.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     texts = {
         key: value if isinstance(value, str) else json.dumps(value, allow_nan=False)
         for key, value in metadata.items()
     }
-    save_file(dict(tensors), path, metadata=texts)
+    path.write_bytes(save(dict(tensors), texts))
 
 
 def read_tensors(

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from wann.activations import STEP, activation_of, is_compiled
-from wann.checks import number_in, unknown
+from wann.checks import unknown
 from wann.files import staged
 from wann.forward import forward, trace
 from wann.network import Network, load_network
@@ -255,8 +255,7 @@ def _prepared(name: str, options: Options) -> tuple[Format, Options]:
 def _exportable(network: Network, form: Format, options: Options) -> Network:
     """Return the network with the weight that was asked for, if the format can hold it."""
     if options.weight is not None:
-        weight = float(number_in("a shared weight", options.weight, -np.inf))
-        network = dataclasses.replace(network, weights=weight)
+        network = dataclasses.replace(network, weights=float(options.weight))
     topology = network.topology.check()
     if not topology.num_connections:
         raise ValueError("the network has no connections, so there is nothing to export")
