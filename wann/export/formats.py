@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
-from wann.activations import STEP, activation_of, is_compiled
+from wann.activations import COS, GAUSSIAN, RELU, SIGMOID, STEP, activation_of, is_compiled
 from wann.checks import unknown
 from wann.files import staged
 from wann.forward import forward, trace
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}  # times 1 + the row's largest |sum|
 LARGEST = {"float32": 1e30, "float64": 1e300}  # values beyond may overflow elsewhere
+NOT_ZERO_AT_ZERO = (GAUSSIAN, SIGMOID, COS)
 NUM_ROWS = 256  # of random inputs
 NUM_EPISODES = 2  # that are replayed
 MAX_REPLAYED_STEPS = 1000  # of one episode
@@ -317,7 +318,7 @@ def check_file(
     played = visited(network, options.task, NUM_EPISODES, MAX_REPLAYED_STEPS)
     inputs = np.concatenate([drawn, played.inputs.astype(dtype).astype(np.float64)])
     wanted = forward(network.topology, network.weights, inputs)
-    kept, allowed = _comparable(network, inputs, dtype)
+    kept, allowed = comparable(network, inputs, dtype)
     came = form.run(path, inputs)
     if came.shape != wanted.shape:
         raise RuntimeError(
@@ -354,18 +355,29 @@ def _random_inputs(network: Network, dtype: str) -> Float64[np.ndarray, "B I"]:
     return drawn.astype(dtype).astype(np.float64)
 
 
-def _comparable(
+def comparable(
     network: Network, inputs: Float64[np.ndarray, "B I"], dtype: str
-) -> tuple[np.ndarray, Float64[np.ndarray, "B"]]:
-    """Return which rows can be compared [B], and how far apart outputs may be in each [B]."""
+) -> tuple[Bool[np.ndarray, "B"], Float64[np.ndarray, "B"]]:
+    """Return which rows can be compared [B], and how far apart outputs may be in each [B].
+
+    A row cannot when a step's sum is so near 0 that rounding decides it, or when a value is too
+    large for the dtype. A sum of nothing but exact zeros is 0 in every arithmetic.
+    """
     topology = network.topology
     sums, values = trace(topology, network.weights, inputs)
     with np.errstate(over="ignore", invalid="ignore"):
         largest = np.maximum(np.abs(sums).max(axis=0), np.abs(values).max(axis=0))
         allowed = TOLERANCE[dtype] * (1.0 + np.abs(sums).max(axis=0))
     weights = np.broadcast_to(np.asarray(network.weights), topology.num_connections)
-    is_weighted = np.zeros(topology.num_nodes, dtype=np.bool_)
-    is_weighted[topology.targets()[weights != 0.0]] = True  # the others' sums are exactly 0
-    steps = is_weighted & (topology.activations == STEP)
-    unsure = (np.abs(sums[steps]) <= allowed).any(axis=0)
-    return ~unsure & (largest < LARGEST[dtype]), allowed
+    is_zero = values == 0.0  # of the bias and the inputs, and then of each node for sure
+    kept = largest < LARGEST[dtype]
+    for node in range(1 + topology.num_inputs, topology.num_nodes):
+        links = slice(topology.offsets[node], topology.offsets[node + 1])
+        gets_zero = is_zero[topology.sources[links][weights[links] != 0.0]].all(axis=0)
+        activation = int(topology.activations[node])
+        if activation == STEP:
+            kept &= gets_zero | (np.abs(sums[node]) > allowed)
+        is_zero[node] = gets_zero & (activation not in NOT_ZERO_AT_ZERO)
+        if activation in (STEP, RELU):
+            is_zero[node] |= sums[node] < -allowed
+    return kept, allowed

@@ -84,10 +84,11 @@ class WannModule(nn.Module):
     activation: Tensor
     offset: Tensor
     scale: Tensor
-    _level_edges: Tensor
-    _block: Tensor
     _outputs: Tensor
+    _block: Tensor  # of blocks
     _places: Tensor
+    _place: Tensor  # of edges
+    _by_target: Tensor
 
     def __init__(
         self, config: dict[str, Any], form: str = "blocks", trainable: bool = True
@@ -151,9 +152,8 @@ class WannModule(nn.Module):
             self._levels.append((ends[stop] - ends[start], groups))
             start = stop
         if self.form == "edges":
-            self._hold("_level_edges", torch.stack([sources, targets]).int())
-            if not self.shared:
-                self._hold("_places", by_target.int())
+            self._hold("_place", place.int())
+            self._hold("_by_target", by_target.int())
             return
         self._sizes = [
             sum(count for _, count in groups) * len(self.get_buffer(f"_columns{level}"))
@@ -214,8 +214,9 @@ class WannModule(nn.Module):
         ]
 
     def _edge_by_edge(self, values: Tensor) -> Tensor:
-        sources, targets = self._level_edges.unbind()
-        weights = None if self.shared else self.weight.index_select(0, self._places)
+        ordered = self.edge_index.index_select(1, self._by_target)
+        sources, targets = (self._place.index_select(0, each) for each in ordered.unbind())
+        weights = None if self.shared else self.weight.index_select(0, self._by_target)
         first_edge = 0
         for num_edges, groups in self._levels:
             links = slice(first_edge, first_edge + num_edges)
