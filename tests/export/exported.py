@@ -55,7 +55,7 @@ def large_network(num_links=5000, *, shared=False):
     )
     topology = network.topology
     sources = np.diff(topology.offsets)[topology.targets()]
-    weights = 0.02 if shared else np.asarray(network.weights) / (4.0 * sources)
+    weights = 0.1 if shared else np.asarray(network.weights) / (4.0 * sources)
     return dataclasses.replace(network, weights=weights, task="", action="")
 
 
