@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import ALL_OPERATORS, genome_of_genes, genomes, grown_genomes, random_dag
 
 from wann.activations import ABS, GAUSSIAN, INVERSE, RELU, SQUARE, STEP, TANH
-from wann.forward import forward
+from wann.forward import forward, trace
 from wann.topology import compile
 
 WEIGHTS = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
@@ -158,3 +158,10 @@ def test_inputs_of_another_shape_are_refused(shape):
 def test_weights_of_another_shape_are_refused(weights):
     with pytest.raises(ValueError, match=r"weights must have shape \(2,\), but they have"):
         forward(DIRECT, weights, np.zeros((1, 2)))
+
+
+def test_a_trace_has_what_each_node_is_given_and_what_it_gives():
+    topology = compile(genome_of_genes(1, 1, [(0, 3), (1, 3), (3, 2)], [SQUARE]))
+    sums, values = trace(topology, 2.0, np.array([[3.0], [-1.0]]))
+    assert sums.tolist() == [[1.0, 1.0], [3.0, -1.0], [8.0, 0.0], [128.0, 0.0]]
+    assert values.tolist() == [[1.0, 1.0], [3.0, -1.0], [64.0, 0.0], [128.0, 0.0]]

@@ -274,3 +274,16 @@ def test_batch_offsets_whose_differences_overflow_are_refused():
     hostile = array(0, largest, -2, *BATCH.edge_offsets[3:], dtype=np.int64)
     with pytest.raises(ValueError, match="must rise from 0"):
         dataclasses.replace(BATCH, edge_offsets=hostile).check()
+
+
+@given(genomes())
+def test_a_nodes_level_is_its_longest_path(genome):
+    topology = compile(genome)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(range(topology.num_nodes))
+    graph.add_edges_from(zip(topology.sources.tolist(), topology.targets().tolist(), strict=True))
+    wanted = dict.fromkeys(range(topology.num_nodes), 0)
+    for node in nx.topological_sort(graph):
+        below = [wanted[each] for each in graph.predecessors(node)]
+        wanted[node] = 1 + max(below, default=0) if node > topology.num_inputs else 0
+    assert topology.levels().tolist() == [wanted[node] for node in range(topology.num_nodes)]

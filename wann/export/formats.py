@@ -209,13 +209,12 @@ def export_front(
 def read_network(path: str | Path) -> Network:
     """Return the network in a file of any format that comes back, told by its name's end.
 
-    Raises ValueError for another or a damaged file; OSError when it cannot be read.
+    With an end that says nothing it must be a network file.
+    Raises ValueError for any other and for a damaged file; OSError when it cannot be read.
     """
     path = Path(path)
     forms = [each for each in FORMATS.values() if each.readable and path.suffix == each.suffix]
-    if not forms:
-        known = sorted({each.suffix for each in FORMATS.values() if each.readable})
-        raise ValueError(f"{str(path)!r} must end in one of {', '.join(known)} to be read")
+    forms = forms or [FORMATS["json"]]
     problems: list[ValueError] = []
     for form in forms:
         form.require()
