@@ -78,6 +78,9 @@ def formulations(network: Network) -> dict[str, Forward]:
         ]
 
     rows = [[(name, torch.tensor(found)) for name, found in groups(each)] for each in blocks]
+    spans = [  # a level is sorted by activation
+        [(name, found[0], found[-1] + 1) for name, found in groups(each)] for each in blocks
+    ]
     nodes = [
         [(name, torch.tensor(each.nodes[found].tolist())) for name, found in groups(each)]
         for each in blocks
@@ -110,19 +113,18 @@ def formulations(network: Network) -> dict[str, Forward]:
     def levels_in_place(x: torch.Tensor) -> torch.Tensor:
         values = start(x)
         begin = first
-        for mask, level in zip(masks, rows, strict=True):
+        for mask, level in zip(masks, spans, strict=True):
             sums = torch.nn.functional.linear(values[:, :begin], WEIGHT * mask)
-            for name, found in level:
-                low, high = int(found[0]), int(found[-1]) + 1  # a level is sorted by activation
+            for name, low, high in level:
                 values[:, begin + low : begin + high] = ACTIVATIONS[name](sums[:, low:high])
             begin += len(mask)
         return values[:, place]
 
     def features_first(x: torch.Tensor) -> torch.Tensor:
         values = torch.cat([x.new_ones(1, len(x)), x.T])
-        for mask, level in zip(masks, rows, strict=True):
+        for mask, level in zip(masks, spans, strict=True):
             sums = (WEIGHT * mask) @ values
-            new = [ACTIVATIONS[name](sums[found[0] : found[-1] + 1]) for name, found in level]
+            new = [ACTIVATIONS[name](sums[low:high]) for name, low, high in level]
             values = torch.cat([values, *new])
         return values[place].T
 

@@ -85,6 +85,16 @@ def test_a_module_takes_any_float_dtype(dtype, form):
     assert module.edge_index.dtype == torch.int32
 
 
+@pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_module_moves_to_another_device_with_all_it_needs(device, form, shared):
+    network = random_network(4, 2, 10, 30, seed=1, shared=shared)
+    module = to_torch(network, form=form).to(device)
+    inputs = torch.zeros((3, 4), device=device)
+    assert module(module.scaled(inputs)).device.type == device
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shared", [True, False])
 def test_gradients_are_those_of_finite_differences(form, shared):
