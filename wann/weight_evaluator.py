@@ -14,11 +14,13 @@ from wann.checks import whole_number_in
 from wann.config import MAX_WORKERS
 from wann.evaluation import available_cores
 from wann.ray_session import run_tasks
-from wann.rollout.episodes import kernel_of, paired_episodes
+from wann.rollout.compiled import CompiledTask, rollout_weights
+from wann.rollout.episodes import kernel_of, paired_episodes, starts
 from wann.tasks.control import ControlTask
 from wann.topology import Topologies, Topology
 
 EPISODES_A_CALL = 16  # of an environment in Python, so that workers share them
+CHUNKS_A_WORKER = 2  # larger ones keep the lanes of a kernel busier
 
 
 def gymnasium_returns(
@@ -88,10 +90,40 @@ class WeightEvaluator:
         `num_steps` counts the environment steps it took. Raises EnvironmentFault when an
         environment in Python misbehaves.
         """
-        num_episodes = len(weights) * len(seeds)
-        each = [vector for vector in weights for _ in seeds]
-        returns, num_steps = gymnasium_returns(
-            self.task, self.topology, each, np.tile(seeds, len(weights))
-        )
-        self.num_steps += num_steps
-        return returns.reshape(len(weights), num_episodes // max(len(weights), 1))
+        if self.kernel is None:
+            each = [vector for vector in weights for _ in seeds]
+            flat, num_steps = gymnasium_returns(
+                self.task, self.topology, each, np.tile(seeds, len(weights))
+            )
+            self.num_steps += num_steps
+            return flat.reshape(len(weights), len(seeds))
+        return self._in_kernel(self.kernel, weights, seeds)
+
+    def _in_kernel(
+        self,
+        kernel: CompiledTask,
+        weights: Float64[np.ndarray, "K E"],
+        seeds: Int64[np.ndarray, "R"],
+    ) -> Float64[np.ndarray, "K R"]:
+        task = self.task
+        beginning = starts(task, kernel, seeds)
+
+        def part(first: int, last: int) -> tuple[Float64[np.ndarray, "k R"], int]:
+            return rollout_weights(
+                kernel,
+                self.topology,
+                weights,
+                beginning.states,
+                beginning.observations,
+                max_steps=task.max_steps,
+                offset=task.offset,
+                scale=task.scale,
+                start=first,
+                stop=last,
+            )
+
+        num_chunks = min(len(weights), self.workers * CHUNKS_A_WORKER)
+        edges = np.linspace(0, len(weights), num_chunks + 1).astype(int).tolist()
+        parts = list(self._pool.map(part, edges[:-1], edges[1:]))
+        self.num_steps += sum(num_steps for _, num_steps in parts)
+        return np.concatenate([np.empty((0, len(seeds))), *(returns for returns, _ in parts)])

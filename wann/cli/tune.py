@@ -119,7 +119,7 @@ def _tune(tuning: Tuning, options: TuneOptions, console: Console) -> Network:
 
     has_kernel = kernel_of(tuning.task) is not None
     with passing_line(console) as show:
-        build_kernels(("lanes", "policy") if has_kernel else ("policy",), show)
+        build_kernels(("lanes", "tuning", "policy") if has_kernel else ("policy",), show)
     with open_evaluator(tuning.task, Backend(workers=options.workers)) as evaluator:
         if not tuning.is_begun:
             console.print("looking for the best shared weight")
