@@ -7,6 +7,7 @@ default; the best shared weight is chosen on validation episodes; tuned weights 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from wann.evaluation import Evaluator
 from wann.network import Network
 from wann.scores import CONFIDENCE
 from wann.seeding import Purpose, episode_seeds, generator
-from wann.tasks.control import ControlTask
+from wann.tasks import ControlTask, Task
 from wann.topology import Topologies, Topology
 from wann.weight_evaluator import gymnasium_returns
 
@@ -170,14 +171,25 @@ def sweep(
     """
     check_fits(topology, task)
     whole_number_in("episodes", episodes, 1, MAX_EPISODES)
-    if len(weights) < 2 or (np.diff(weights) <= 0).any():
-        raise ValueError("a sweep needs at least 2 weights that rise, each one once")
     alone = Topologies.stack([topology])
     seeds = episode_seeds(seed, purpose, 0, episodes)
-    returns = evaluator.evaluate(alone, weights, seeds).returns[0]
+    return refined_sweep(lambda each: evaluator.evaluate(alone, each, seeds).returns[0], weights)
+
+
+def refined_sweep(
+    play: Callable[[Float64[np.ndarray, "V"]], Float64[np.ndarray, "V R"]],
+    weights: Float64[np.ndarray, "W"],
+) -> Sweep:
+    """Return what `play` gives for these weights and, closer, around the best of them; see `sweep`.
+
+    Raises ValueError when there are fewer than 2 weights or they do not rise.
+    """
+    if len(weights) < 2 or (np.diff(weights) <= 0).any():
+        raise ValueError("a sweep needs at least 2 weights that rise, each one once")
+    returns = play(weights)
     for _ in range(REFINEMENTS):
         new = _closer(weights, returns.mean(axis=1))
-        more = evaluator.evaluate(alone, new, seeds).returns[0]
+        more = play(new)
         order = np.argsort(np.concatenate([weights, new]), kind="stable")
         weights = np.concatenate([weights, new])[order]
         returns = np.concatenate([returns, more])[order]
@@ -235,31 +247,52 @@ def evaluate_settings(
     """
     check_fits(network.topology, task)
     whole_number_in("episodes", episodes, 1, MAX_EPISODES)
-    topology = network.topology
+    shared, individual = random_weights(network.topology, episodes, seed, low, high)
+    chosen: list[tuple[str, list[Weights], float | None]] = [
+        ("random", list(individual), None),
+        ("random_shared", shared.tolist(), None),
+    ]
+    for name, weights in chosen_weights(network, best_weight, tuned):
+        weight = weights if isinstance(weights, float) else None
+        chosen.append((name, [weights] * episodes, weight))
+    seeds = episode_seeds(seed, Purpose.TEST, 0, episodes)
+    return tuple(
+        Setting(name, gymnasium_returns(task, network.topology, weights, seeds)[0], weight)
+        for name, weights, weight in chosen
+    )
+
+
+def random_weights(
+    topology: Topology, count: int, seed: int, low: float, high: float
+) -> tuple[Float64[np.ndarray, "R"], Float64[np.ndarray, "R E"]]:
+    """Return `count` shared weights and as many vectors of individual ones, uniform, of a seed."""
+    rng = generator(seed, Purpose.WEIGHTS, 0)
+    shared = rng.uniform(low, high, count)
+    return shared, rng.uniform(low, high, (count, topology.num_connections))
+
+
+def chosen_weights(
+    network: Network, best_weight: float | None, tuned: Network | None
+) -> list[tuple[str, Weights]]:
+    """Return the settings in which nothing is random, and the weights in them.
+
+    The arguments are those of `evaluate_settings`. Raises ValueError when `tuned` has another
+    topology.
+    """
     if tuned is None and network.shared_weight is None:
         tuned = network
-    if tuned is not None and not same_topology(tuned.topology, topology):
+    if tuned is not None and not same_topology(tuned.topology, network.topology):
         raise ValueError(
             "the tuned network must have the topology it was tuned from, but it has another; tune "
             "this one"
         )
     best_weight = network.shared_weight if best_weight is None else best_weight
-    rng = generator(seed, Purpose.WEIGHTS, 0)
-    shared = rng.uniform(low, high, episodes)
-    individual = rng.uniform(low, high, (episodes, topology.num_connections))
-    chosen: list[tuple[str, list[Weights], float | None]] = [
-        ("random", list(individual), None),
-        ("random_shared", shared.tolist(), None),
-    ]
+    chosen: list[tuple[str, Weights]] = []
     if best_weight is not None:
-        chosen.append(("best_shared", [best_weight] * episodes, best_weight))
+        chosen.append(("best_shared", float(best_weight)))
     if tuned is not None:
-        chosen.append(("tuned", [tuned.weights] * episodes, None))
-    seeds = episode_seeds(seed, Purpose.TEST, 0, episodes)
-    return tuple(
-        Setting(name, gymnasium_returns(task, topology, weights, seeds)[0], weight)
-        for name, weights, weight in chosen
-    )
+        chosen.append(("tuned", tuned.weights))
+    return chosen
 
 
 def same_topology(one: Topology, other: Topology) -> bool:
@@ -270,7 +303,7 @@ def same_topology(one: Topology, other: Topology) -> bool:
     )
 
 
-def check_fits(topology: Topology, task: ControlTask) -> None:
+def check_fits(topology: Topology, task: Task) -> None:
     """Raise ValueError when a network has not the task's numbers of inputs and outputs."""
     sizes = (topology.num_inputs, topology.num_outputs)
     if sizes != (task.num_inputs, task.num_outputs):

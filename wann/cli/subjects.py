@@ -9,7 +9,7 @@ from wann.cli.sources import champion_of, found_network, is_file_name
 from wann.network import Network, load_network
 from wann.run_files import RunFolder, find_run, read_spec
 from wann.settings import check_fits, same_topology
-from wann.tasks import ControlTask, control_task, load_task
+from wann.tasks import AnyTask, load_task, task_of
 
 TUNED = "tuned.json"
 
@@ -23,7 +23,7 @@ class Subject:
 
     name: str
     network: Network
-    task: ControlTask
+    task: AnyTask
     folder: Path
     prefix: str
 
@@ -44,18 +44,18 @@ class Subject:
         return network, ""
 
 
-def found_subject(name: str, task_name: str, out: str) -> Subject:
+def found_subject(name: str, task_name: str, out: str, data_dir: str = "") -> Subject:
     """Return the network that `name` stands for, and its task.
 
     name: a run's name or folder, a network's JSON or a `.out` file. task_name: what --task says;
         needed where the file names no task. out: a folder for the files about it; "" for the run's
-        own or, for another file, the working folder.
+        own or, for another file, the working folder. data_dir: where images are looked for first.
     Raises ValueError when there is no such network, it is damaged, or it is for another task.
     """
-    asked = load_task(task_name) if task_name else None
+    asked = load_task(task_name, data_dir) if task_name else None
     run = _run_of(name)
     if run is not None:
-        task = control_task(read_spec(run).card)
+        task = task_of(read_spec(run).card, data_dir)
         network = found_network(name, Path()) if is_file_name(name) else champion_of(run)
         stem, folder = run.name, run.folder
     else:
@@ -63,7 +63,7 @@ def found_subject(name: str, task_name: str, out: str) -> Subject:
         if not network.task and asked is None:
             raise ValueError(f"{name!r} names no task; add --task ID")
         stem, folder = Path(name).stem, Path()
-        task = asked if asked is not None else load_task(network.task)
+        task = asked if asked is not None else load_task(network.task, data_dir)
     if asked is not None and network.task and network.task != asked.id:
         raise ValueError(
             f"{name!r} is a network for task {network.task!r}, not for {asked.id!r}; leave --task "

@@ -73,6 +73,7 @@ def run_tune(argv: Sequence[str], prog: str, console: Console) -> int:
     config = TuningConfig(**typed)
     console.quiet = options.quiet
     from wann.cli.subjects import TUNED, found_subject
+    from wann.tasks import ControlTask
     from wann.tuning import Tuning
 
     subject = found_subject(options.network, options.task, options.out)
@@ -83,6 +84,11 @@ def run_tune(argv: Sequence[str], prog: str, console: Console) -> int:
         )
     for note in subject.task.notes:
         console.print(note, soft_wrap=True)
+    if not isinstance(subject.task, ControlTask):
+        raise ValueError(
+            f"method {config.method!r} tunes networks that control an environment, but "
+            f"{subject.task.id!r} is a task of images; `wann evaluate` finds their best shared weight"
+        )
     tuning = Tuning(subject.task, subject.network, config, subject.folder, subject.prefix)
     subject.folder.mkdir(parents=True, exist_ok=True)
     try:
