@@ -86,8 +86,8 @@ def run_tune(argv: Sequence[str], prog: str, console: Console) -> int:
         console.print(note, soft_wrap=True)
     if not isinstance(subject.task, ControlTask):
         raise ValueError(
-            f"method {config.method!r} tunes networks that control an environment, but "
-            f"{subject.task.id!r} is a task of images; `wann evaluate` finds their best shared weight"
+            f"method {config.method!r} needs an environment to play in, but task "
+            f"{subject.task.id!r} is of images; `wann evaluate` finds their best shared weight"
         )
     tuning = Tuning(subject.task, subject.network, config, subject.folder, subject.prefix)
     subject.folder.mkdir(parents=True, exist_ok=True)
