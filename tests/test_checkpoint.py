@@ -11,8 +11,12 @@ from safetensors.numpy import load, save
 from test_coordinator import CONFIG, MadeUpEvaluator, assert_same_state
 
 from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wann.config import SearchConfig
 from wann.coordinator import Coordinator
+from wann.neat import NeatSearch, NeatState
+from wann.network_evaluator import NetworkEvaluator
 from wann.scores import Quarantined
+from wann.tasks import load_task
 
 LARGEST = 2**63 - 1
 
@@ -293,3 +297,44 @@ def test_a_changed_bit_that_breaks_no_invariant_is_noticed(saved, tmp_path):
     returns = arrays["archive.returns"].copy()
     returns.flat[0] += 1.0
     assert "checksum differs" in refusal(changed(saved, {"archive.returns": returns}), tmp_path)
+
+
+def test_a_run_of_neat_python_comes_back_with_its_archive(tmp_path):
+    config = SearchConfig(algorithm="neat", population=12, episodes=2, validation_episodes=2)
+    task = load_task("CartPole-v1")
+    search = NeatSearch(config, 4, 2, NetworkEvaluator(task))
+    for _ in range(3):
+        search.step()
+    save_checkpoint(Checkpoint(search.state, "d", 7, 1.5), tmp_path / "x")
+    state = load_checkpoint(tmp_path / "x").state
+    assert isinstance(state, NeatState)
+    assert state.generation == 3
+    assert state.archive.seen == search.archive.seen
+    assert [each.key for each in state.archive.entries] == [
+        each.key for each in search.archive.entries
+    ]
+    again = NeatSearch(config, 4, 2, NetworkEvaluator(task), state)
+    assert again.step() == search.step()
+    weights = np.concatenate([each.weights for each in search.archive.entries])
+    np.testing.assert_array_equal(
+        np.concatenate([each.weights for each in again.archive.entries]), weights
+    )
+
+
+def test_a_checkpoint_of_neat_python_with_a_damaged_part_is_refused(tmp_path):
+    search = NeatSearch(
+        SearchConfig(algorithm="neat", population=6, episodes=1, validation_episodes=2),
+        4,
+        2,
+        NetworkEvaluator(load_task("CartPole-v1")),
+    )
+    search.step()
+    save_checkpoint(Checkpoint(search.state, "d", 7, 1.5), tmp_path / "x")
+    data = (tmp_path / "x").read_bytes()
+    arrays, _ = taken_apart(data)
+    for name in arrays:
+        assert refusal(changed(data, missing=[name]), tmp_path)
+    assert "finite" in refusal(
+        changed(data, {"archive.weights": np.full_like(arrays["archive.weights"], np.nan)}),
+        tmp_path,
+    )

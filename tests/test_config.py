@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 
 from wann.cli.parsing import field_help
 from wann.config import (
+    NEAT_FIELDS,
     OPERATORS,
     PAPER_OPERATORS,
     PRESETS,
     SHARED_WEIGHTS,
     SearchConfig,
+    check_fields_of_neat,
     check_keys,
+    neat_defaults,
     parse_weights,
     preset_named,
     search_config,
@@ -33,6 +36,7 @@ RANGES = {
 }
 PROBABILITIES = [*OPERATORS, "initial_enable", "cull_ratio", "elite_ratio", "pareto_probability"]
 OTHER_VALUES = {
+    "algorithm": {"algorithm": "neat", "remove_connection": 0.0, "change_activation": 0.5},
     "task": "Acrobot-v1",
     "weights": "1,2",
     "activations": ("tanh",),
@@ -278,3 +282,36 @@ def test_a_wrong_value_of_a_layer_is_refused_by_its_field(value):
     layers = [("preset gaier2019", {"episodes": 2}), ("card my.toml", {"population": value})]
     with pytest.raises((ValueError, TypeError), match=r"population must be .* was given"):
         search_config(layers)
+
+
+def test_an_unknown_algorithm_is_refused_with_the_nearest():
+    with pytest.raises(
+        ValueError, match=r"no algorithm 'neet'; did you mean 'neat'\? \(wann or neat"
+    ):
+        SearchConfig(algorithm="neet")
+
+
+@pytest.mark.parametrize("name", [each.name for each in dataclasses.fields(SearchConfig)])
+def test_neat_takes_only_fields_that_have_a_meaning_for_it(name):
+    other = {"weights": "1", "objectives": ("mean",), "output_links": True}
+    if name in NEAT_FIELDS:
+        assert name in SearchConfig(algorithm="neat").table()
+        return
+    with pytest.raises(ValueError, match=f"{name} has no meaning for algorithm 'neat'"):
+        check_fields_of_neat({name: 1}, "the command line")
+    if name in other:
+        with pytest.raises(ValueError, match=f"{name} has no meaning for algorithm 'neat'"):
+            SearchConfig(algorithm="neat", **{name: other[name]})
+
+
+def test_neat_plays_as_many_episodes_as_the_search_that_it_is_compared_with():
+    search = SearchConfig(weights="-1,1,2", episodes=4, validation_episodes=10, population=50)
+    neat = SearchConfig(algorithm="neat", **neat_defaults(search))
+    assert (neat.episodes, neat.validation_episodes) == (12, 30)
+    assert (neat.population, neat.generations) == (50, search.generations)
+    assert neat.activations == ("tanh",)
+
+
+def test_the_digest_of_a_search_of_ours_is_what_it_was_before_it_could_be_named():
+    assert "algorithm" not in SearchConfig().table()
+    assert SearchConfig(algorithm="wann").digest() == SearchConfig().digest()

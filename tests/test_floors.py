@@ -18,8 +18,9 @@ FLOORS = {
     "reproduction_kernels",
     3: "tasks",
     4: "rollout",
-    5: "evaluation backend chunks distributed kernel_build ray_session weight_evaluator worker",
-    6: "coordinator checkpoint run run_files records settings tuning tuning_state",
+    5: "evaluation backend chunks distributed kernel_build network_evaluator ray_session "
+    "weight_evaluator worker",
+    6: "coordinator checkpoint comparison neat run run_files records settings tuning tuning_state",
     7: "cli __main__ __init__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

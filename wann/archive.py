@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,13 +18,16 @@ from wann.topology import Topologies, Topology
 class Entry:
     """A network of the archive.
 
-    returns: [W, R] in held-out episodes. generation: when it was found. key: `Topology.key`.
+    returns: [W, R] in held-out episodes. generation: when it was found. key: `Topology.key`, or
+        where there are weights one of both. weights: the network's own, one a link, where it was
+        not scored under shared ones; W is 1 then.
     """
 
     topology: Topology
     returns: Float64[np.ndarray, "W R"]
     generation: int
     key: int
+    weights: Float64[np.ndarray, "E"] | None = None
 
     @cached_property
     def mean(self) -> float:
@@ -81,11 +85,17 @@ class Archive:
             default=-np.inf,
         )
 
-    def add(self, topologies: Topologies, scores: Scores, generation: int = 0) -> Archive:
+    def add(
+        self,
+        topologies: Topologies,
+        scores: Scores,
+        generation: int = 0,
+        weights: Sequence[Float64[np.ndarray, "_"]] | None = None,
+    ) -> Archive:
         """Return an archive that also holds these networks, less what is then dominated.
 
         scores: of held-out episodes, as many as those of the networks already here. A network with
-            a fault stays out, and counts as seen.
+            a fault stays out, and counts as seen. weights: each network's own, if it has such.
         Raises ValueError when there are more or fewer weights or episodes than before.
         """
         shape = scores.returns.shape[1:]
@@ -97,7 +107,13 @@ class Archive:
         keys = topologies.keys.tolist()
         faulty = {each.index for each in scores.faults}
         found = [
-            Entry(topology, scores.returns[index], generation, keys[index])
+            Entry(
+                topology,
+                scores.returns[index],
+                generation,
+                keys[index],
+                None if weights is None else weights[index],
+            )
             for index, topology in enumerate(topologies)
             if keys[index] not in self.seen and index not in faulty
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from wann.archive import Archive, Entry
 from wann.coordinator import SearchState
 from wann.files import write_atomically
 from wann.genome import Genomes
+from wann.neat.state import ARRAYS, NeatState, network_key
 from wann.population import Population
 from wann.scores import MAX_REASON, Quarantined
 from wann.topology import Topologies
@@ -45,11 +47,12 @@ _TOPOLOGY_ARRAYS = {
 class Checkpoint:
     """A search between two generations.
 
+    state: of a search, or of a run of neat-python.
     digest: that of the run's identity, so that a checkpoint is never used for another run.
     num_steps, seconds: environment steps and time that the run took so far.
     """
 
-    state: SearchState
+    state: SearchState | NeatState
     digest: str
     num_steps: int
     seconds: float
@@ -60,35 +63,55 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     from safetensors.numpy import save
 
     state = checkpoint.state
-    genomes, entries = state.population.genomes, state.archive.entries
-    arrays = {f"genomes.{name}": getattr(genomes, name) for name in _GENOME_ARRAYS}
-    if entries:
-        topologies = Topologies.stack([each.topology for each in entries])
-        arrays |= {f"archive.{name}": getattr(topologies, name) for name in _TOPOLOGY_ARRAYS}
-        arrays["archive.returns"] = np.stack([each.returns for each in entries])
-        arrays["archive.generations"] = np.array([each.generation for each in entries])
-        arrays["archive.seen"] = np.array(sorted(state.archive.seen), dtype=np.uint64)
-    if state.quarantined:
-        reasons = "\n".join(each.reason for each in state.quarantined)
-        arrays |= {
-            "quarantine.keys": np.array([each.key for each in state.quarantined], np.uint64),
-            "quarantine.generations": np.array([each.generation for each in state.quarantined]),
-            "quarantine.reasons": np.frombuffer(reasons.encode(), np.uint8),
-        }
     metadata = {
         "format": FORMAT,
         "version": VERSION,
         "digest": checkpoint.digest,
-        "generation": str(state.population.generation),
-        "num_inputs": str(genomes.num_inputs),
-        "num_outputs": str(genomes.num_outputs),
+        "generation": str(state.generation),
         "num_steps": str(checkpoint.num_steps),
         "seconds": repr(checkpoint.seconds),
         "activations": json.dumps(_registered()),
     }
+    if isinstance(state, SearchState):
+        genomes = state.population.genomes
+        arrays = {f"genomes.{name}": getattr(genomes, name) for name in _GENOME_ARRAYS}
+        metadata["num_inputs"] = str(genomes.num_inputs)
+        metadata["num_outputs"] = str(genomes.num_outputs)
+        arrays |= _quarantine_arrays(state.quarantined)
+    else:
+        arrays = {f"neat.{name}": array for name, array in state.arrays.items()}
+        metadata["num_inputs"] = str(state.num_inputs)
+        metadata["num_outputs"] = str(state.num_outputs)
+    arrays |= _archive_arrays(state.archive)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     metadata["checksum"] = _checksum(contiguous)
     write_atomically(path, save(contiguous, metadata=metadata))
+
+
+def _archive_arrays(archive: Archive) -> dict[str, np.ndarray]:
+    entries = archive.entries
+    if not entries:
+        return {}
+    topologies = Topologies.stack([each.topology for each in entries])
+    arrays = {f"archive.{name}": getattr(topologies, name) for name in _TOPOLOGY_ARRAYS}
+    arrays["archive.returns"] = np.stack([each.returns for each in entries])
+    arrays["archive.generations"] = np.array([each.generation for each in entries])
+    arrays["archive.seen"] = np.array(sorted(archive.seen), dtype=np.uint64)
+    weights = [each.weights for each in entries if each.weights is not None]
+    if weights:
+        arrays["archive.weights"] = np.concatenate(weights)
+    return arrays
+
+
+def _quarantine_arrays(quarantined: tuple[Quarantined, ...]) -> dict[str, np.ndarray]:
+    if not quarantined:
+        return {}
+    reasons = "\n".join(each.reason for each in quarantined)
+    return {
+        "quarantine.keys": np.array([each.key for each in quarantined], np.uint64),
+        "quarantine.generations": np.array([each.generation for each in quarantined]),
+        "quarantine.reasons": np.frombuffer(reasons.encode(), np.uint8),
+    }
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> str:
@@ -151,17 +174,21 @@ def _read(path: Path) -> Checkpoint:
         raise ValueError(f"its version is {metadata['version']!r}, but this reads {VERSION!r}")
     _check_registered(dict(json.loads(metadata["activations"])))
     num_inputs, num_outputs = int(metadata["num_inputs"]), int(metadata["num_outputs"])
-    flat = {name: _typed(arrays, f"genomes.{name}", kind) for name, kind in _GENOME_ARRAYS.items()}
-    genomes = Genomes(num_inputs, num_outputs, **flat).check()
     generation, num_steps = int(metadata["generation"]), int(metadata["num_steps"])
     seconds = float(metadata["seconds"])
     if generation < 0 or num_steps < 0 or not 0 <= seconds < np.inf:
         raise ValueError("its counters are not positive numbers")
-    state = SearchState(
-        Population(genomes, generation),
-        _read_archive(arrays, num_inputs, num_outputs),
-        _read_quarantined(arrays),
-    )
+    if any(name.startswith("neat.") for name in arrays):
+        kept = {name: _typed(arrays, f"neat.{name}", kind) for name, kind in ARRAYS.items()}
+        archive = _read_archive(arrays, num_inputs, num_outputs)
+        state = NeatState(kept, archive, num_inputs, num_outputs).check()
+    else:
+        flat = {
+            name: _typed(arrays, f"genomes.{name}", kind) for name, kind in _GENOME_ARRAYS.items()
+        }
+        genomes = Genomes(num_inputs, num_outputs, **flat).check()
+        archive = _read_archive(arrays, num_inputs, num_outputs)
+        state = SearchState(Population(genomes, generation), archive, _read_quarantined(arrays))
     if metadata["checksum"] != _checksum(arrays):
         raise ValueError("its arrays are not those that were written (the checksum differs)")
     return Checkpoint(state, metadata["digest"], num_steps, seconds)
@@ -193,8 +220,16 @@ def _read_archive(arrays: dict[str, np.ndarray], num_inputs: int, num_outputs: i
         raise ValueError("its archive has not as many scores as networks")
     if np.isnan(returns).any() or 0 in returns.shape:
         raise ValueError("its archive has scores that are not numbers")
+    keys = topologies.keys.tolist()
+    own: Sequence[np.ndarray | None] = [None] * len(topologies)
+    if "archive.weights" in arrays:
+        weights = _typed(arrays, "archive.weights", np.float64)
+        if len(weights) != len(topologies.sources) or not np.isfinite(weights).all():
+            raise ValueError("its archive has not one finite weight for each link")
+        own = parts = np.split(weights, topologies.edge_offsets[1:-1])
+        keys = [network_key(*each) for each in zip(topologies, parts, strict=True)]
     entries = tuple(
-        Entry(topology, returns[index], int(generations[index]), int(topologies.keys[index]))
+        Entry(topology, returns[index], int(generations[index]), keys[index], own[index])
         for index, topology in enumerate(topologies)
     )
     return Archive(entries, frozenset(_typed(arrays, "archive.seen", np.uint64).tolist()))

@@ -23,6 +23,11 @@ MAX_POPULATION = 100_000
 MAX_EPISODES = 10_000
 MAX_WORKERS = 1_024
 BACKENDS = ("auto", "local", "ray")
+LABELS = {  # what an algorithm is called where results are shown
+    "wann": "WANN: shapes under shared weights",
+    "neat": "NEAT by neat-python: weights evolved, no shared weight",
+}
+ALGORITHMS = tuple(LABELS)
 PATIENCE = 120.0  # s without any worker before a search gives up
 MAX_WEIGHTS = 1000
 CONTROL_ACTIVATIONS = (
@@ -100,6 +105,10 @@ class SearchConfig:
     """What a search depends on: two runs of equal configuration on one machine are equal.
 
     A field is also an option of `wann-search` and a key of a card's [search] table.
+    algorithm: "wann" searches for shapes under shared weights; "neat" runs neat-python, which
+        evolves weights as well. For it only NEAT_FIELDS have a meaning, and all others must keep
+        their defaults. A genome of it has its own weights only: `episodes` and
+        `validation_episodes` are all that it plays.
     objectives: names of `wann.objectives.OBJECTIVES`. None stands for the paper's two pairs, of
         which `pareto_probability` chooses one a generation; it is not used where some are named.
     Raises ValueError or TypeError, naming the field, for a value out of its range.
@@ -107,6 +116,8 @@ class SearchConfig:
 
     task: str = "CartPole-v1"
     """Gymnasium id, `module:Id-v0`, or a card's path"""
+    algorithm: str = "wann"
+    """What searches: wann, or neat for neat-python as a baseline"""
     seed: int = 0
     """The whole run follows from it"""
     generations: int = 64
@@ -160,6 +171,8 @@ class SearchConfig:
         _check_ranges(self)
         for name in _PROBABILITIES:
             object.__setattr__(self, name, float(getattr(self, name)))
+        if self.algorithm == "neat":
+            check_fields_of_neat(self, "the configuration")
 
     @property
     def shared_weights(self) -> SharedWeights:
@@ -180,10 +193,14 @@ class SearchConfig:
     def table(self) -> dict[str, Any]:
         """Return the fields as a file keeps them.
 
-        Without `objectives` where there are none: a search has the digest that it had before they
-        could be named.
+        Without `objectives` where there are none and without `algorithm` where it is "wann": a
+        search has the digest that it had before they could be named. Of "neat", only what has a
+        meaning for it.
         """
         content = dataclasses.asdict(self)
+        if self.algorithm == "neat":
+            return {name: content[name] for name in NEAT_FIELDS}
+        del content["algorithm"]
         if not self.objectives:
             del content["objectives"]
         return content
@@ -191,6 +208,49 @@ class SearchConfig:
     def replace(self, **changes: Any) -> SearchConfig:
         """Return this configuration with some fields changed, and checked again."""
         return dataclasses.replace(self, **changes)
+
+
+NEAT_FIELDS = (
+    "task", "algorithm", "seed", "generations", "population", "episodes", "activations",
+    "validation_episodes", "test_episodes",
+)  # fmt: skip
+NEAT_ACTIVATIONS = ("tanh",)  # as in the NEAT of Gaier & Ha's own code
+
+
+def check_fields_of_neat(values: SearchConfig | Mapping[str, Any], where: str) -> None:
+    """Raise ValueError, naming the field, when a value is given that neat-python has no use for.
+
+    values: a configuration, whose default values are not counted as given, or some of its fields.
+    """
+    for each in fields(SearchConfig):
+        if each.name in NEAT_FIELDS:
+            continue
+        if isinstance(values, SearchConfig):
+            is_given = getattr(values, each.name) != each.default
+        else:
+            is_given = each.name in values
+        if is_given:
+            raise ValueError(
+                f"{each.name} has no meaning for algorithm 'neat', but {where} gives it; leave it "
+                f"out (neat-python takes {', '.join(NEAT_FIELDS)})"
+            )
+
+
+def neat_defaults(search: SearchConfig) -> dict[str, Any]:
+    """Return the fields of a NEAT run that has the same budget of episodes as this search.
+
+    A genome of the search plays its episodes under each shared weight, one of NEAT under its own
+    weights only: it gets that many times the episodes.
+    """
+    num_weights = len(search.shared_weights)
+    return {
+        "generations": search.generations,
+        "population": search.population,
+        "episodes": min(search.episodes * num_weights, MAX_EPISODES),
+        "validation_episodes": min(search.validation_episodes * num_weights, MAX_EPISODES),
+        "test_episodes": search.test_episodes,
+        "activations": NEAT_ACTIVATIONS,
+    }
 
 
 OPERATORS = (
@@ -245,6 +305,8 @@ def _names(field: str, names: object) -> tuple[str, ...]:
 def _check_ranges(config: SearchConfig) -> None:
     if not isinstance(config.task, str) or not config.task:
         raise ValueError(f"task must be a name, but {config.task!r} was given")
+    if config.algorithm not in ALGORITHMS:
+        raise unknown("algorithm", str(config.algorithm), ALGORITHMS, " or ".join(ALGORITHMS))
     for name, (low, high) in _WHOLE_NUMBERS.items():
         whole_number_in(name, getattr(config, name), low, high)
     for name in _PROBABILITIES:

@@ -69,6 +69,11 @@ class SearchState:
     archive: Archive
     quarantined: tuple[Quarantined, ...] = ()
 
+    @property
+    def generation(self) -> int:
+        """The generation that comes next, counted from 0."""
+        return self.population.generation
+
 
 @dataclass(frozen=True, eq=False)
 class _Asked:

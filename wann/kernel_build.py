@@ -33,13 +33,15 @@ POLL_INTERVAL = 0.02  # s
 _log = logging.getLogger("wann")
 
 
-def groups_for(task: Task) -> tuple[str, ...]:
+def groups_for(task: Task, algorithm: str = "wann") -> tuple[str, ...]:
     """Return the groups of kernels that a search on this task and its champion's score need."""
     from wann.rollout.episodes import kernel_of
     from wann.tasks.control import ControlTask
 
     if not isinstance(task, ControlTask):
         return ("breeding", "images", "ranking")
+    if algorithm == "neat":  # which breeds by itself, and has a weight for each link
+        return ("tuning", "ranking", "policy") if kernel_of(task) else ("ranking", "policy")
     lanes = ("lanes",) if kernel_of(task) else ()
     return ("breeding", *lanes, "ranking", "policy")
 

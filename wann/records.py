@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from wann.archive import Entry
+from wann.config import LABELS
 from wann.coordinator import Coordinator, GenerationReport
 from wann.files import write_atomically
+from wann.neat import NeatSearch
 from wann.network import Network, load_network, network_from_json
 from wann.ray_session import run_tasks
 from wann.rollout.episodes import rollout_episodes
@@ -22,9 +24,10 @@ from wann.rollout.image_scores import Graded, grade
 from wann.run_files import RunFolder, RunSpec, find_run, read_spec
 from wann.scores import summarise
 from wann.seeding import Purpose
-from wann.tasks import AnyTask, ImageTask
+from wann.tasks import AnyTask, ControlTask, ImageTask
 from wann.topology import Topologies, Topology
 from wann.version import __version__
+from wann.weight_evaluator import gymnasium_returns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,25 +56,32 @@ class MetricsFile:
 
 def network_of(
     entry: Entry,
-    coordinator: Coordinator,
+    coordinator: Coordinator | NeatSearch,
     task: AnyTask,
     test: dict[str, Any] | None = None,
     accuracy: dict[str, Any] | None = None,
 ) -> Network:
-    """Return an entry of the archive as a network, with its best shared weight and its scores.
+    """Return an entry of the archive as a network, with its scores.
+
+    Its weights are its own where it has such, else the best shared one.
 
     test: the summary of its test episodes, if it has been to them. accuracy: what the summary of
     its validation episodes also holds.
     made_by["config"] is `SearchConfig.digest`: of all that the search depends on but its length.
     """
-    weights, _ = coordinator.held_out(Purpose.VALIDATION)
-    validation = summarise(entry.returns, weights) | (accuracy or {})
+    shared, _ = coordinator.held_out(Purpose.VALIDATION)
+    if entry.weights is None:
+        weights = float(np.asarray(shared)[entry.best_weight_index])
+    else:
+        weights = entry.weights
+    validation = summarise(entry.returns, shared) | (accuracy or {})
+    is_neat = coordinator.config.algorithm == "neat"
     scores = {"mean": (test or validation)["mean"], "validation": validation}
     if test is not None:
         scores["test"] = test
     return Network(
         topology=entry.topology,
-        weights=float(weights[entry.best_weight_index]),
+        weights=weights,
         task=task.id,
         input_names=task.input_names,
         output_names=task.output_names,
@@ -85,7 +95,8 @@ def network_of(
             "config": coordinator.config.digest(),
             "seed": coordinator.config.seed,
             "generation": entry.generation,
-        },
+        }
+        | ({"algorithm": LABELS["neat"]} if is_neat else {}),
     )
 
 
@@ -101,7 +112,7 @@ FRONT_COLUMNS = (
 )
 
 
-def write_front(coordinator: Coordinator, task: AnyTask, paths: RunFolder) -> None:
+def write_front(coordinator: Coordinator | NeatSearch, task: AnyTask, paths: RunFolder) -> None:
     """Write front.csv (a row a network) and front.jsonl (the networks, in the same order)."""
     networks = [network_of(each, coordinator, task) for each in coordinator.archive.entries]
     text = io.StringIO()
@@ -113,36 +124,50 @@ def write_front(coordinator: Coordinator, task: AnyTask, paths: RunFolder) -> No
         hidden = topology.num_nodes - 1 - topology.num_inputs - topology.num_outputs
         means = scores["mean_by_weight"]
         writer.writerow(
-            [topology.num_connections, hidden, scores["mean"], *scores["interval"], max(means),
-             network.weights, entry.generation]
+            [topology.num_connections, hidden, scores["mean"], *scores["interval"],
+             max(means, default=scores["mean"]), network.shared_weight, entry.generation]
         )  # fmt: skip
     write_atomically(paths.file("front.csv"), text.getvalue())
     write_atomically(paths.file("front.jsonl"), "".join(each.to_json() for each in networks))
 
 
-def score_champion(coordinator: Coordinator, task: AnyTask, paths: RunFolder) -> Network:
+def score_champion(
+    coordinator: Coordinator | NeatSearch, task: AnyTask, paths: RunFolder
+) -> Network:
     """Return the champion, scored on episodes that selection never saw.
 
     Those are Gymnasium's own or, of an image task, the test images, by `wann.forward`; of images,
     the accuracy is in its scores too. It is written to champion.json.
     """
     entry = coordinator.archive.champion()
-    weights, seeds = coordinator.held_out(Purpose.TEST)
+    shared, seeds = coordinator.held_out(Purpose.TEST)
     if isinstance(task, ImageTask):
-        held_out = coordinator.held_out(Purpose.VALIDATION)
+        weights = np.asarray(shared)
+        _, held_out = coordinator.held_out(Purpose.VALIDATION)
         graded = _graded(task, entry.topology, weights, seeds)
         test = summarise(graded.returns, weights) | _accuracy(graded)
-        accuracy = _accuracy(_graded(task, entry.topology, *held_out))
+        accuracy = _accuracy(_graded(task, entry.topology, weights, held_out))
         champion = network_of(entry, coordinator, task, test, accuracy)
     else:
-        network = Topologies.stack([entry.topology])
-        calls = [
-            (task, network, weights[place : place + 1], seeds) for place in range(len(weights))
-        ]
-        parts = [returns[0] for returns, _ in run_tasks(rollout_episodes, calls)]
-        champion = network_of(entry, coordinator, task, summarise(np.concatenate(parts), weights))
+        returns = _returns_in_gymnasium(task, entry, shared, seeds)
+        champion = network_of(entry, coordinator, task, summarise(returns, shared))
     champion.save(paths.file("champion.json"))
     return champion
+
+
+def _returns_in_gymnasium(
+    task: ControlTask,
+    entry: Entry,
+    shared: Float64[np.ndarray, "W"] | None,
+    seeds: Int64[np.ndarray, "R"],
+) -> Float64[np.ndarray, "W R"]:
+    """Return a network's returns under each shared weight; [1, R] under its own, if it has such."""
+    if shared is None:
+        own = [np.asarray(entry.weights)] * len(seeds)
+        return gymnasium_returns(task, entry.topology, own, seeds)[0][np.newaxis]
+    alone = Topologies.stack([entry.topology])
+    calls = [(task, alone, shared[place : place + 1], seeds) for place in range(len(shared))]
+    return np.concatenate([returns[0] for returns, _ in run_tasks(rollout_episodes, calls)])
 
 
 def _graded(
@@ -169,13 +194,14 @@ def _accuracy(graded: Graded) -> dict[str, Any]:
     }
 
 
-def draw(paths: RunFolder) -> None:
+def draw(paths: RunFolder, algorithm: str) -> None:
     """Draw champion.svg and progress.svg from the run's files."""
     from wann.export.drawing import save_svg
     from wann.export.progress import draw_progress
 
     save_svg(load_network(paths.file("champion.json")), paths.file("champion.svg"))
-    draw_progress(load_metrics(paths), paths.file("progress.svg"))
+    score = "mean return over all weights" if algorithm == "wann" else "mean return\n(neat-python)"
+    draw_progress(load_metrics(paths), paths.file("progress.svg"), score)
 
 
 def load_metrics(paths: RunFolder) -> dict[str, list[float]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from wann.backend import open_evaluator
 from wann.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from wann.config import Backend
 from wann.coordinator import Callback, Coordinator, GenerationReport, SearchState
-from wann.evaluation import Evaluator
 from wann.files import sweep_temporary
 from wann.kernel_build import build_kernels, groups_for
+from wann.neat import NeatSearch, NeatState
 from wann.network import Network, load_network
+from wann.network_evaluator import open_network_evaluator
 from wann.records import MetricsFile, draw, score_champion, write_front
 from wann.reproduction import generation_from
 from wann.run_files import RunFolder, RunSpec, describe, finished_generations
 from wann.seeding import Purpose, generator
-from wann.tasks import AnyTask, task_of
+from wann.tasks import AnyTask, ControlTask, task_of
 
 CHECKPOINT_INTERVAL = 5.0  # s between two checkpoints, at least
 CHECKPOINT_SHARE = 0.02  # of the run's time that checkpoints may cost
@@ -65,7 +67,8 @@ class Run:
         command: what the user typed, for the record. data_dir: where the files of an image task
             are looked for first.
         Raises what `wann.tasks.load_task` raises, and ValueError when the start network does not
-        fit the task, or there are fewer held-out images than held-out episodes.
+        fit the task, there are fewer held-out images than held-out episodes, or algorithm "neat" is
+        given a start network or an image task.
         """
         self.spec = spec
         self.paths = RunFolder(Path(root), spec.name)
@@ -73,6 +76,8 @@ class Run:
         _check_episodes(spec, self.task)
         self.backend = backend or Backend()
         self.command = tuple(command)
+        if spec.config.algorithm == "neat":
+            _check_for_neat(spec, self.task)
         if spec.start is not None:
             _check_start(spec.start, self.task)
 
@@ -98,29 +103,43 @@ class Run:
                 saved is not None
                 and finished_generations(self.paths) >= self.spec.config.generations
             ):
-                return self._outcome(saved, saved.state.population.generation, target)
+                return self._outcome(saved, saved.state.generation, target)
             _check_length(saved, self.spec)
             describe(self.spec, self.task, self.paths, self.command)
-            build_kernels(groups_for(self.task))
-            with open_evaluator(self.task, self.backend) as evaluator:
-                return self._search(evaluator, saved, tuple(callbacks), time_limit, target)
+            build_kernels(groups_for(self.task, self.spec.config.algorithm))
+            with self._opened(saved.state if saved else None) as search:
+                return self._search(search, saved, tuple(callbacks), time_limit, target)
+
+    @contextlib.contextmanager
+    def _opened(self, state: SearchState | NeatState | None) -> Iterator[Coordinator | NeatSearch]:
+        """Have the search in here, with what evaluates its networks."""
+        task, config = self.task, self.spec.config
+        sizes = task.num_inputs, task.num_outputs
+        if config.algorithm == "neat" and isinstance(task, ControlTask):
+            if isinstance(state, SearchState):
+                raise ValueError(f"{self.paths.checkpoint} is not that of a run of neat-python")
+            with open_network_evaluator(task, self.backend) as networks:
+                yield NeatSearch(config, *sizes, networks, state)
+            return
+        if isinstance(state, NeatState):
+            raise ValueError(f"{self.paths.checkpoint} is that of a run of neat-python")
+        with open_evaluator(task, self.backend) as evaluator:
+            yield Coordinator(config, *sizes, evaluator, state or self._first_state())
 
     def _search(
         self,
-        evaluator: Evaluator,
+        coordinator: Coordinator | NeatSearch,
         saved: Checkpoint | None,
         callbacks: tuple[Callback, ...],
         time_limit: float | None,
         target: float | None,
     ) -> Outcome:
         task, config = self.task, self.spec.config
-        state = saved.state if saved else self._first_state()
-        coordinator = Coordinator(config, task.num_inputs, task.num_outputs, evaluator, state)
         resumed_at = coordinator.generation
         keeper = Keeper(self.paths, coordinator, self.spec.digest, saved)
         deadline = time.monotonic() + time_limit if time_limit is not None else None
 
-        def is_over(coordinator: Coordinator, report: GenerationReport) -> bool:
+        def is_over(coordinator: Coordinator | NeatSearch, report: GenerationReport) -> bool:
             late = deadline is not None and time.monotonic() >= deadline
             return late or (target is not None and coordinator.archive.best_mean >= target)
 
@@ -131,7 +150,7 @@ class Run:
             keeper.save()
             write_front(coordinator, task, self.paths)
         score_champion(coordinator, task, self.paths)
-        draw(self.paths)
+        draw(self.paths, config.algorithm)
         if coordinator.generation == config.generations:
             describe(self.spec, task, self.paths, self.command, config.generations)
         return self._outcome(keeper.checkpoint, resumed_at, target)
@@ -142,7 +161,7 @@ class Run:
             self.paths.folder,
             load_network(self.paths.file("champion.json")),
             archive,
-            saved.state.population.generation,
+            saved.state.generation,
             resumed_at,
             target is None or archive.best_mean >= target,
             saved.num_steps,
@@ -173,7 +192,11 @@ class Keeper:
     """
 
     def __init__(
-        self, paths: RunFolder, coordinator: Coordinator, digest: str, saved: Checkpoint | None
+        self,
+        paths: RunFolder,
+        coordinator: Coordinator | NeatSearch,
+        digest: str,
+        saved: Checkpoint | None,
     ) -> None:
         """Take over from a checkpoint, or start afresh; rows that come after it are cut."""
         self.paths = paths
@@ -183,7 +206,7 @@ class Keeper:
         self._cost = 0.0  # seconds that the last checkpoint took
         self._metrics = MetricsFile(paths.file("metrics.csv"), coordinator.generation)
 
-    def record(self, coordinator: Coordinator, report: GenerationReport) -> None:
+    def record(self, coordinator: Coordinator | NeatSearch, report: GenerationReport) -> None:
         """Write the generation's row, and a checkpoint where one is due."""
         seconds = time.monotonic() - self._started
         self._metrics.append(report, seconds)
@@ -202,7 +225,7 @@ class Keeper:
 
 
 def _check_length(saved: Checkpoint | None, spec: RunSpec) -> None:
-    done = saved.state.population.generation if saved else 0
+    done = saved.state.generation if saved else 0
     if done > spec.config.generations:
         raise ValueError(
             f"run {spec.name} has {done} generations already, so --generations must be at least "
@@ -215,6 +238,16 @@ def _check_episodes(spec: RunSpec, task: AnyTask) -> None:
     config = spec.config
     task.seeds(config.seed, Purpose.VALIDATION, 0, config.validation_episodes)
     task.seeds(config.seed, Purpose.TEST, 0, config.test_episodes)
+
+
+def _check_for_neat(spec: RunSpec, task: AnyTask) -> None:
+    if not isinstance(task, ControlTask):
+        raise ValueError(
+            f"algorithm 'neat' is for Gymnasium environments, but {task.id!r} is a task of images; "
+            "choose another task, or algorithm 'wann'"
+        )
+    if spec.start is not None:
+        raise ValueError("a run of neat-python has no start network; leave it out")
 
 
 def _check_start(start: Network, task: AnyTask) -> None:

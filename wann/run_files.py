@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from wann.checks import unknown
-from wann.config import SearchConfig, check_keys, search_config
+from wann.config import LABELS, SearchConfig, check_keys, search_config
 from wann.files import write_atomically
 from wann.network import Network, load_network
 from wann.tasks import AnyCard, AnyTask, ImageTask, card_of_table
 
 RUNS = ("results", "runs")  # the folders below a root that hold the runs
 RECORDED_PACKAGES = ("wann-search", "numpy", "numba", "gymnasium", "scipy")
+RECORDED_OF_NEAT = ("neat-python",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,10 @@ class RunSpec:
 
     @property
     def name(self) -> str:
-        """The run's name: task, seed and digest."""
+        """The run's name: task, algorithm where it is not "wann", seed and digest."""
         task = self.card.task.replace("/", "-").replace(":", "-")
-        return f"{task}-s{self.config.seed}-{self.digest}"
+        algorithm = "" if self.config.algorithm == "wann" else f"-{self.config.algorithm}"
+        return f"{task}{algorithm}-s{self.config.seed}-{self.digest}"
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def describe(
 ) -> None:
     """Write what the run is (config.toml) and how it was made (meta.json).
 
+    Of neat-python also neat.ini, the configuration that it is given.
+
     finished: the number of generations after which the results were written; 0 before that.
     """
     import tomli_w
@@ -113,14 +117,22 @@ def describe(
     write_atomically(paths.file("config.toml"), tomli_w.dumps(content))
     if spec.start is not None:
         spec.start.save(paths.file("start.json"))
+    packages = RECORDED_PACKAGES
+    if spec.config.algorithm == "neat":
+        from wann.neat.genomes import neat_settings
+
+        packages += RECORDED_OF_NEAT
+        settings = neat_settings(spec.config, task.num_inputs, task.num_outputs)
+        write_atomically(paths.file("neat.ini"), settings)
     meta = {
         "format": "wann-run",
         "version": 1,
         "name": spec.name,
+        "algorithm": LABELS[spec.config.algorithm],
         "command": list(command),
         "finished_generations": finished,
         "environment": _environment(task),
-        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+        "packages": {name: _version(name) for name in packages},
         "python": platform.python_version(),
         "machine": {
             "system": platform.system(),

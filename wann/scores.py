@@ -130,10 +130,24 @@ def standard_error(returns: Float64[np.ndarray, "W R"]) -> float:
 
 
 def summarise(
-    returns: Float64[np.ndarray, "W R"], weights: Float64[np.ndarray, "W"]
+    returns: Float64[np.ndarray, "W R"], weights: Float64[np.ndarray, "W"] | None
 ) -> dict[str, Any]:
-    """Return one network's scores as plain numbers for a file: means, spread, interval."""
+    """Return one network's scores as plain numbers for a file: means, spread, interval.
+
+    weights: the shared ones; None for a network with weights of its own, whose returns are [1, R]
+        and whose spread is "deviation".
+    """
     mean, low, high = mean_with_interval(returns)
+    if weights is None:
+        return {
+            "episodes": returns.shape[1],
+            "mean": mean,
+            "interval": [low, high],
+            "deviation": float(returns.std()),
+            "weights": [],
+            "mean_by_weight": [],
+            "deviation_by_weight": [],
+        }
     return {
         "episodes": returns.shape[1],
         "mean": mean,

@@ -119,8 +119,12 @@ class Topologies:
     keys: UInt64[np.ndarray, "G"]
 
     @classmethod
-    def stack(cls, topologies: Sequence[Topology]) -> Topologies:
-        """Return these as one batch. Raises ValueError when there are none, or several sizes."""
+    def stack(cls, topologies: Sequence[Topology], keys: Sequence[int] | None = None) -> Topologies:
+        """Return these as one batch.
+
+        keys: to tell them apart by, instead of `Topology.key`.
+        Raises ValueError when there are none, or several sizes.
+        """
         if not topologies:
             raise ValueError("a batch needs at least one topology")
         sizes = {(each.num_inputs, each.num_outputs) for each in topologies}
@@ -134,7 +138,9 @@ class Topologies:
             np.concatenate([each.sources for each in topologies]),
             np.concatenate([each.activations for each in topologies]),
             np.stack([each.outputs for each in topologies]),
-            np.array([each.key() for each in topologies], dtype=np.uint64),
+            np.array(
+                [each.key() for each in topologies] if keys is None else keys, dtype=np.uint64
+            ),
         )
 
     @property

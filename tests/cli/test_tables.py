@@ -6,12 +6,20 @@ import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from wann.archive import Entry
 from wann.cli import tables
-from wann.cli.tables import counted, finite, front_table, size_of, solved_line
+from wann.cli.tables import (
+    counted,
+    finite,
+    front_table,
+    print_scores,
+    size_of,
+    solved_line,
+)
 from wann.genome import Genome
-from wann.network import Network
+from wann.scores import summarise
 from wann.topology import Topology, compile
 
 
@@ -43,6 +51,14 @@ def test_solved_means_every_weight(means: list[float], line: str) -> None:
     assert solved_line({"mean_by_weight": means}, None) == ""
 
 
+def test_a_network_with_weights_of_its_own_has_one_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = summarise(np.array([[1.0, 3.0]]), None)
+    print_scores(Console(), scores)
+    assert "its own          2.0        1.0" in capsys.readouterr().out
+    assert solved_line(scores, 2.0) == "solved: it reaches a mean return of 2"
+    assert solved_line(scores, 2.5) == "not solved: below a mean return of 2.5"
+
+
 def test_one_is_singular() -> None:
     assert counted(1, "episode") == "1 episode"
     assert counted(1200, "episode") == "1,200 episodes"
@@ -51,8 +67,7 @@ def test_one_is_singular() -> None:
 
 def test_a_long_front_is_cut_to_a_few_rows_with_both_ends_and_the_champion() -> None:
     front = entries(10)
-    champion = Network(front[6].topology, 1.0)
-    shown = [str(each) for each in front_table(front, champion).columns[0].cells]
+    shown = [str(each) for each in front_table(front, front[6].key).columns[0].cells]
     assert (shown[0], shown[-1]) == ("1", "10")
     assert "7 *" in shown
     assert len(shown) <= tables.MAX_FRONT_ROWS
@@ -60,7 +75,7 @@ def test_a_long_front_is_cut_to_a_few_rows_with_both_ends_and_the_champion() -> 
 
 def test_a_short_front_is_shown_whole() -> None:
     front = entries(4)
-    shown = front_table(front, Network(front[0].topology, 1.0))
+    shown = front_table(front, front[0].key)
     assert list(shown.columns[0].cells) == ["1 *", "2", "3", "4"]
 
 

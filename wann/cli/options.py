@@ -16,7 +16,9 @@ from wann.config import (
     PATIENCE,
     Backend,
     SearchConfig,
+    check_fields_of_neat,
     check_keys,
+    neat_defaults,
     preset_named,
     search_config,
 )
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 MAX_CONFIG_BYTES = 1 << 20
 MAX_SEEDS = 1_000
 FIRST_OPTIONS = (
-    "task", "seed", "generations", "population", "episodes", "weights", "validation_episodes",
-    "test_episodes",
+    "task", "algorithm", "seed", "generations", "population", "episodes", "weights",
+    "validation_episodes", "test_episodes",
 )  # fmt: skip
 DESCRIPTION = (
     "Find small networks whose shape solves a task for any shared weight.\n\n"
@@ -119,7 +121,7 @@ def plan(argv: Sequence[str], prog: str) -> Plan:
         DESCRIPTION,
         {
             "search": (SearchConfig, list(FIRST_OPTIONS)),
-            "algorithm": (SearchConfig, rest),
+            "evolution": (SearchConfig, rest),
             "run": (RunOptions, run_names),
         },
         metavars={"task": "ID", "weights": "LIST"},
@@ -139,21 +141,53 @@ def _planned(typed: Mapping[str, Any], options: RunOptions) -> Plan:
 
     tables = _read_config(options.config) if options.config else {}
     card = _card(typed, tables, options.config)
-    config = search_config(
-        [
-            (f"[search] of {card.where}", card.search),
-            *_preset_layers(card, options.preset),
-            (f"[search] of {options.config!r}", tables.get("search", {})),
-            ("the command line", typed),
-            ("the card", {"task": card.task}),
-        ]
-    )
+    of_file = tables.get("search", {})
+    algorithms = (each.get("algorithm") for each in (typed, of_file, card.search))
+    if next(filter(None, algorithms), SearchConfig.algorithm) == "neat":
+        config = _neat_config(card, of_file, typed, options)
+    else:
+        config = search_config(
+            [
+                (f"[search] of {card.where}", card.search),
+                *_preset_layers(card, options.preset),
+                (f"[search] of {options.config!r}", of_file),
+                ("the command line", typed),
+                ("the card", {"task": card.task}),
+            ]
+        )
     root = Path(options.out)
     task = task_of(card, options.data_dir) if options.start else None
     start = found_network(options.start, root, task) if options.start else None
     seeds = parse_seeds(options.seeds) if options.seeds else (config.seed,)
     specs = tuple(RunSpec(config.replace(seed=seed), card, start) for seed in seeds)
     return Plan(specs, root, options)
+
+
+def _neat_config(
+    card: AnyCard, of_file: Mapping[str, Any], typed: Mapping[str, Any], options: RunOptions
+) -> SearchConfig:
+    """Return the configuration of a run of neat-python: what a search of the task would play.
+
+    Raises ValueError that names what was asked for and has no meaning for neat-python.
+    """
+    for name in ("preset", "start"):
+        if getattr(options, name):
+            raise ValueError(
+                f"--{name} has no meaning for --algorithm neat, but {getattr(options, name)!r} was "
+                "given; leave it out"
+            )
+    check_fields_of_neat(of_file, f"{options.config!r}")
+    check_fields_of_neat(typed, "the command line")
+    search = {key: value for key, value in card.search.items() if key != "algorithm"}
+    like = search_config([(f"[search] of {card.where}", search)])
+    return search_config(
+        [
+            ("the defaults of neat", neat_defaults(like)),
+            (f"[search] of {options.config!r}", of_file),
+            ("the command line", typed),
+            ("the card", {"task": card.task, "algorithm": "neat"}),
+        ]
+    )
 
 
 def _preset_layers(card: AnyCard, preset: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from wann.cli.options import Plan, RunOptions, plan
 from wann.cli.stopping import stoppable
+from wann.config import LABELS
 
 if TYPE_CHECKING:
     from wann.run import Outcome, Run
@@ -63,9 +64,11 @@ def _execute(run: Run, options: RunOptions, console: Console) -> Outcome:
 
     if not _is_finished(run):
         with passing_line(console) as show:
-            build_kernels(groups_for(run.task), show)
+            build_kernels(groups_for(run.task, run.spec.config.algorithm), show)
     limits = Limits(options.target, options.time_limit)
-    title = f"{run.task.id} seed {run.spec.config.seed}"
+    config = run.spec.config
+    algorithm = "" if config.algorithm == "wann" else f"{config.algorithm} "
+    title = f"{run.task.id} {algorithm}seed {config.seed}"
     units = IMAGES if isinstance(run.task, ImageTask) else Units()
     with display_for(console, title, options.quiet, limits, _beginning(run), units) as display:
         return run.execute([display], options.time_limit, options.target)
@@ -85,6 +88,8 @@ def _announce(run: Run, console: Console) -> None:
     if not _is_finished(run):
         begun = "going on with " if run.paths.checkpoint.exists() else ""
         console.print(f"{begun}run {run.paths.name}", soft_wrap=True)
+        if run.spec.config.algorithm != "wann":
+            console.print(LABELS[run.spec.config.algorithm], soft_wrap=True)
 
 
 def _is_finished(run: Run) -> bool:

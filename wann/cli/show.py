@@ -61,7 +61,8 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
             print_scores(output, network.scores[kind])
             break
     if len(shown_nodes(network.topology)) <= MAX_SHOWN_NODES:
-        output.print("\nlayer by layer, with w for the shared weight", style="bold")
+        meaning = "" if network.shared_weight is None else ", with w for the shared weight"
+        output.print(f"\nlayer by layer{meaning}", style="bold")
         output.print(_nodes_table(network))
     _draw(network, picture)
     output.print(f"\npicture  {picture}", soft_wrap=True)
@@ -164,6 +165,8 @@ def _summary_table(network: Network) -> Table:
     table.add_row("action rule", network.action or "not given")
     weight = network.shared_weight
     table.add_row("weights", f"{weight:g} on every link" if weight is not None else "one a link")
+    if isinstance(label := network.made_by.get("algorithm"), str) and label.isprintable():
+        table.add_row("made by", label)
     if isinstance(generation := network.made_by.get("generation"), int):
         table.add_row("found", f"in generation {generation}")
     return table

@@ -91,7 +91,7 @@ def champion_of(paths: RunFolder) -> Network:
             f"run {paths.name} has no champion and no checkpoint yet; the command that began it "
             "starts over"
         )
-    done = load_checkpoint(paths.checkpoint).state.population.generation
+    done = load_checkpoint(paths.checkpoint).state.generation
     raise ValueError(
         f"run {paths.name} has no champion yet: {done} of {spec.config.generations} generations "
         f"are saved; `wann-search --resume {call_name(paths)}` goes on"

@@ -15,7 +15,6 @@ from wann.scores import mean_with_interval
 
 if TYPE_CHECKING:
     from wann.archive import Entry
-    from wann.network import Network
     from wann.run import Outcome
     from wann.topology import Topology
 
@@ -49,6 +48,8 @@ def size_of(topology: Topology) -> str:
 def print_scores(console: Console, scores: dict[str, Any]) -> None:
     """Print the summary of a network's episodes: a row a shared weight, then their mean.
 
+    Of a network with weights of its own it is one row.
+
     scores: as `wann.scores.summarise` gives them; with the accuracy if they are of images.
     """
     if is_of_images(scores):
@@ -61,9 +62,14 @@ def print_scores(console: Console, scores: dict[str, Any]) -> None:
     for weight, mean, deviation in rows:
         table.add_row(f"{weight:g}", f"{mean:.1f}", f"{deviation:.1f}")
     low, high = scores["interval"]
-    table.add_row("all weights", f"{scores['mean']:.1f}", "", style="bold")
+    if scores["weights"]:
+        which, deviation, over = "all weights", "", " over all weights"
+    else:
+        table.columns[0].header = "weights"
+        which, deviation, over = "its own", f"{scores.get('deviation', 0.0):.1f}", ""
+    table.add_row(which, f"{scores['mean']:.1f}", deviation, style="bold")
     console.print(table)
-    console.print(f"95 % interval of the mean over all weights: {low:.1f} to {high:.1f}")
+    console.print(f"95 % interval of the mean{over}: {low:.1f} to {high:.1f}")
 
 
 def is_of_images(scores: dict[str, Any]) -> bool:
@@ -99,6 +105,10 @@ def solved_line(scores: dict[str, Any], solved: float | None) -> str:
     means = scores["mean_by_weight"]
     reached = sum(mean >= solved for mean in means)
     bar = f"a mean return of {solved:g}"
+    if not means:
+        return (
+            f"solved: it reaches {bar}" if scores["mean"] >= solved else f"not solved: below {bar}"
+        )
     if reached == len(means):
         return f"solved with every weight: each reaches {bar}"
     if reached:
@@ -106,11 +116,12 @@ def solved_line(scores: dict[str, Any], solved: float | None) -> str:
     return f"not solved: no weight reaches {bar}"
 
 
-def front_table(entries: Sequence[Entry], champion: Network) -> Table:
-    """Return a few networks of the archive, the smallest first; a star marks the champion."""
+def front_table(entries: Sequence[Entry], key: int, decimals: int = 1) -> Table:
+    """Return a few networks of the archive, the smallest first.
+
+    key: the champion's in the archive; a star marks it. decimals: of the means.
+    """
     table = plain_table("connections", "hidden nodes", "held-out mean", "95 % interval")
-    key = champion.topology.key()
-    decimals = units_of(champion.scores["test"]).decimals
     for entry in _some(entries, next((e for e in entries if e.key == key), None)):
         mean, low, high = mean_with_interval(entry.returns)
         star = " *" if entry.key == key else ""
@@ -144,18 +155,23 @@ def print_outcome(
     test = champion.scores["test"]
     episodes = counted(test["episodes"], "episode")
     console.print(f"\nchampion of {champion.task}: {size_of(champion.topology)}", style="bold")
+    if label := champion.made_by.get("algorithm"):
+        console.print(label, soft_wrap=True)
     if is_of_images(test):
         measured = f"measured on {counted(test['images'], 'test image')} under each weight"
-    else:
+    elif test["weights"]:
         measured = f"measured in Gymnasium on {episodes} for each weight"
-    console.print(f"{measured}, which selection never saw\n")
+    else:
+        measured = f"measured in Gymnasium on {episodes}, with weights of its own"
+    console.print(f"{measured}, which selection never saw\n", soft_wrap=True)
     print_scores(console, test)
     verdict = solved_line(test, solved)
     if verdict:
         console.print(verdict)
     entries = outcome.archive.entries
     console.print(f"\nfront: the best network of each size, {len(entries)} in all", style="bold")
-    console.print(front_table(entries, champion))
+    key = outcome.archive.champion().key
+    console.print(front_table(entries, key, units_of(test).decimals))
     console.print(_footer(outcome, total, name), soft_wrap=True)
 
 
@@ -227,7 +243,7 @@ def _figures(outcome: Outcome) -> dict[str, float]:
             "worst_weight_accuracy": worst,
             "connections": connections,
         }
-    worst = min(test["mean_by_weight"])
+    worst = min(test["mean_by_weight"], default=test["mean"])
     return {"mean": test["mean"], "worst_weight": worst, "connections": connections}
 
 

@@ -16,10 +16,15 @@ CURVES = (  # column, colour, line width, what the legend says
 )
 
 
-def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> None:
+def draw_progress(
+    metrics: Mapping[str, Sequence[float]],
+    path: str | Path,
+    score: str = "mean return over all weights",
+) -> None:
     """Draw a run's returns and connections over its generations, as SVG.
 
     metrics: columns of equal length: generation, best, median, validated, connections.
+    score: what the returns are of.
     Equal metrics give equal bytes. Raises ValueError when a column is missing.
     """
     wanted = ("generation", "best", "median", "validated", "connections")
@@ -35,7 +40,7 @@ def draw_progress(metrics: Mapping[str, Sequence[float]], path: str | Path) -> N
         marker = "o" if len(generation) == 1 else ""  # a line of one point would not be seen
         for name, colour, width, label in CURVES:
             above.plot(generation, columns[name], colour, lw=width, marker=marker, label=label)
-        above.set_ylabel("mean return over all weights")
+        above.set_ylabel(score)
         above.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(CURVES), frameon=False)
         below.plot(generation, columns["connections"], "#e6550d", lw=0.8, marker=marker)
         below.yaxis.get_major_locator().set_params(integer=True)
