@@ -22,6 +22,7 @@ COMMANDS = {
     "show": "a network's table and picture",
     "play": "watch a network act, in a window or as a film",
     "export": "write a network for PyTorch, ONNX and others",
+    "compare": "runs side by side: a table, a CSV, a picture",
     "tasks": "the tasks there are, or one of them",
     "data": "download a data set: wann data fetch NAME",
     "doctor": "versions, processor, folders: is everything in place?",
@@ -70,6 +71,8 @@ def _command(name: str) -> Command:
             from wann.cli.play import run_play as command
         elif name == "export":
             from wann.cli.export import run_export as command
+        elif name == "compare":
+            from wann.cli.compare import run_compare as command
         elif name == "tasks":
             from wann.cli.tasks import run_tasks as command
         elif name == "data":
