@@ -13,7 +13,7 @@ PACKAGE = ROOT / "wann"
 FLOORS = {
     0: "activations objectives config checks kernel_cache seeding files strict_json tuning_config "
     "version",
-    1: "genome topology topology_kernels forward network network_file",
+    1: "fixed_topology genome topology topology_kernels forward network network_file",
     2: "scores ranking ranking_kernels mutation population reproduction archive "
     "reproduction_kernels",
     3: "tasks",

@@ -529,17 +529,6 @@ def _call_seconds(actor: Any) -> float:
     return (time.monotonic() - started) / PINGS
 
 
-def _loss(error: Exception) -> str:
-    """Return one line on how a worker was lost."""
-    text = text_of(error)
-    _, found, detail = str(error).partition("Worker exit detail:")
-    if "OutOfMemory" in type(error).__name__ or "memory usage threshold" in text:
-        return "its worker was killed because memory ran out"
-    if "node" in text and "died" in text and not found:
-        return "its worker's machine was lost"
-    return f"its worker died: {detail.split('.')[0].strip()}" if found else "its worker died"
-
-
 def _start_fault(error: Exception) -> Exception:
     """Return what to tell of a worker that could not start."""
     from ray import exceptions

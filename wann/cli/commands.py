@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -22,6 +23,7 @@ COMMANDS = {
     "show": "a network's table and picture",
     "play": "watch a network act, in a window or as a film",
     "export": "write a network for PyTorch, ONNX and others",
+    "baseline": "a fixed topology to compare with, as a network file",
     "compare": "runs side by side: a table, a CSV, a picture",
     "tasks": "the tasks there are, or one of them",
     "data": "download a data set: wann data fetch NAME",
@@ -56,31 +58,12 @@ Command = Callable[[Sequence[str], str, Console], int]
 
 
 def _command(name: str) -> Command:
-    """Return what carries out a command; modules are loaded when it is called."""
+    """Return what carries out a command: `run_NAME` of its module, loaded when it is called."""
 
     def run(argv: Sequence[str], prog: str, console: Console) -> int:
-        if name == "search":
-            from wann.cli.search import run_search as command
-        elif name == "evaluate":
-            from wann.cli.evaluate import run_evaluate as command
-        elif name == "tune":
-            from wann.cli.tune import run_tune as command
-        elif name == "show":
-            from wann.cli.show import run_show as command
-        elif name == "play":
-            from wann.cli.play import run_play as command
-        elif name == "export":
-            from wann.cli.export import run_export as command
-        elif name == "compare":
-            from wann.cli.compare import run_compare as command
-        elif name == "tasks":
-            from wann.cli.tasks import run_tasks as command
-        elif name == "data":
-            from wann.cli.data import run_data as command
-        elif name == "doctor":
-            from wann.cli.doctor import run_doctor as command
-        else:
+        if name not in COMMANDS:
             raise unknown("command", name, COMMANDS, "`wann --help` names all")
+        command: Command = getattr(importlib.import_module(f"wann.cli.{name}"), f"run_{name}")
         return command(argv, prog, console)
 
     return run
