@@ -99,8 +99,8 @@ def _description() -> str:
 
 def _found(options: ExportOptions, is_front: bool) -> tuple[list[Network], ControlTask | None]:
     """Return the networks to export, and the task whose episodes are to be replayed."""
-    from wann.cli.sources import found_network, front_of, is_file_name, task_of_run
-    from wann.tasks import load_task
+    from wann.cli.sources import card_of_run, found_network, front_of, is_file_name
+    from wann.tasks import Card, ControlTask, control_task, load_task
 
     task = load_task(options.task) if options.task else None
     if is_front:
@@ -108,8 +108,9 @@ def _found(options: ExportOptions, is_front: bool) -> tuple[list[Network], Contr
     else:
         networks = [found_network(options.network, Path(), task)]
     if task is None and not is_file_name(options.network):
-        task = task_of_run(options.network)
-    return networks, task
+        card = card_of_run(options.network)
+        task = control_task(card) if isinstance(card, Card) else None
+    return networks, task if isinstance(task, ControlTask) else None
 
 
 def _print_checks(output: Console, form: Format, checks: list[Check]) -> None:

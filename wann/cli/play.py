@@ -97,13 +97,13 @@ def _check(options: PlayOptions) -> None:
 
 
 def _found(options: PlayOptions) -> tuple[Network, ControlTask]:
-    from wann.cli.sources import found_network, is_file_name, task_of_run
-    from wann.tasks import load_task
+    from wann.cli.sources import card_of_run, found_network, is_file_name
+    from wann.tasks import load_control_task, played_task
 
-    task = load_task(options.task) if options.task else None
+    task = load_control_task(options.task) if options.task else None
     network = found_network(options.network, Path(), task)
     if task is None and not is_file_name(options.network):
-        task = task_of_run(options.network)
+        task = played_task(card_of_run(options.network))
     if task is None:
         if not network.task:
             raise ValueError(f"{options.network!r} names no task; add --task ID")
@@ -112,7 +112,7 @@ def _found(options: PlayOptions) -> tuple[Network, ControlTask]:
                 f"{options.network!r} is for task {network.task!r}, which runs a module's code; "
                 f"add --task {network.task} if you trust it"
             )
-        task = load_task(network.task)
+        task = load_control_task(network.task)
     return network, task
 
 

@@ -9,7 +9,7 @@ from wann.checkpoint import load_checkpoint
 from wann.files import read_bounded
 from wann.network import Network, load_network, network_from_json
 from wann.run_files import RunFolder, find_run, read_spec
-from wann.tasks import AnyTask, task_of
+from wann.tasks import AnyCard, AnyTask
 
 MAX_FRONT_BYTES = 100_000_000
 
@@ -75,9 +75,9 @@ def front_of(name: str, root: Path = Path()) -> list[Network]:
     return networks
 
 
-def task_of_run(name: str, root: Path = Path()) -> AnyTask:
-    """Return the task of a run, as its own configuration tells it."""
-    return task_of(read_spec(find_run(name, root)).card)
+def card_of_run(name: str, root: Path = Path()) -> AnyCard:
+    """Return the card of a run's task, as its own configuration tells it."""
+    return read_spec(find_run(name, root)).card
 
 
 def champion_of(paths: RunFolder) -> Network:

@@ -58,7 +58,7 @@ def to_policy(
     Raises ValueError when the network does not fit the spaces, or names no task and no spaces were
     given; what `wann.tasks.load_task` raises.
     """
-    from wann.tasks import load_task
+    from wann.tasks import load_control_task
     from wann.tasks.spaces import action_rules, actor, check_action_size, flat_size, observer
 
     if library not in ("numpy", "torch"):
@@ -70,7 +70,7 @@ def to_policy(
         if task is None:
             if not network.task:
                 raise ValueError("the network names no task; give one, or both spaces")
-            task = load_task(network.task)
+            task = load_control_task(network.task)
         observation_space, action_space = task.observation_space, task.action_space
         rule = rule or task.action_rule
     topology = network.topology

@@ -50,10 +50,10 @@ def visited(
     if task is None:
         if not network.task or ":" in network.task or network.action not in CONTROL_RULES:
             return nothing
-        from wann.tasks import load_task
+        from wann.tasks import load_control_task
 
         try:
-            task = load_task(network.task)
+            task = load_control_task(network.task)
         except (ValueError, ImportError, RuntimeError):
             return nothing
         if (task.num_inputs, task.num_outputs) != (

@@ -7,7 +7,15 @@ from wann.tasks.faults import EnvironmentFault, MissingDependency
 from wann.tasks.image_card import ImageCard, ImageSettings
 from wann.tasks.image_data import ImageData, ImageSet
 from wann.tasks.images import ImageTask, image_task
-from wann.tasks.loading import AnyCard, AnyTask, card_of, load_task, task_of
+from wann.tasks.loading import (
+    AnyCard,
+    AnyTask,
+    card_of,
+    load_control_task,
+    load_task,
+    played_task,
+    task_of,
+)
 from wann.tasks.task import Task
 
 __all__ = [
@@ -28,7 +36,9 @@ __all__ = [
     "card_of_table",
     "control_task",
     "image_task",
+    "load_control_task",
     "load_task",
+    "played_task",
     "read_card",
     "shipped_cards",
     "task_of",

@@ -29,6 +29,21 @@ def load_task(name_or_path: str | Path, data_dir: str = "") -> AnyTask:
     return task_of(card_of(name_or_path), data_dir)
 
 
+def load_control_task(name_or_path: str | Path) -> ControlTask:
+    """Return the task of this name or card, which must be one that is played.
+
+    Raises as `load_task` does, and ValueError for a task of images.
+    """
+    return played_task(card_of(name_or_path))
+
+
+def played_task(card: AnyCard) -> ControlTask:
+    """Return the control task that a card describes. Raises ValueError for one of images."""
+    if isinstance(card, ImageCard):
+        raise ValueError(f"a task with an environment is wanted, but {card.task!r} is of images")
+    return control_task(card)
+
+
 def card_of(name_or_path: str | Path) -> AnyCard:
     """Return the card of the task that `load_task` would load, without loading it.
 
