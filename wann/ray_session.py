@@ -39,6 +39,7 @@ TOKEN_VARIABLES = {AUTH_TOKEN, "RAY_AUTH_TOKEN_PATH"}
 
 Result = TypeVar("Result")
 _open_sessions: list[str] = []  # by address
+_stored_tasks: list[tuple[AnyTask, Any]] = []  # with the reference of each, as long as they last
 
 
 class ClusterFault(RuntimeError):
@@ -83,6 +84,8 @@ def _counted(address: str) -> Iterator[None]:
         yield
     finally:
         _open_sessions.pop()
+        if not _open_sessions:
+            _stored_tasks.clear()
 
 
 def _prepare_environment(is_local: bool) -> None:
@@ -373,12 +376,16 @@ def _is_task(argument: Any) -> bool:
 def store_task(task: AnyTask) -> Any:
     """Return a reference to a task, its images with it, which each machine fetches once.
 
+    Within a session a task is stored once, however often this is called.
     Raises ClusterFault when it is larger than a machine's object store: Ray would put it on disk
     here, but wait for ever there.
     """
     import ray
     from ray import exceptions, experimental
 
+    for stored, reference in _stored_tasks:
+        if stored is task:
+            return reference
     try:
         reference = ray.put(portable(task))
     except (exceptions.ObjectStoreFullError, exceptions.OutOfDiskError) as error:
@@ -391,6 +398,8 @@ def store_task(task: AnyTask) -> Any:
             f"task {task.id!r} takes {size / 1e6:.0f} MB, but the object store of a machine has "
             f"{room / 1e6:.0f} MB; give it more: ray start --object-store-memory BYTES"
         )
+    if _open_sessions:
+        _stored_tasks.append((task, reference))
     return reference
 
 
