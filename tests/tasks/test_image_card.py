@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,9 @@ def test_a_card_whose_images_are_no_table_is_refused() -> None:
 def test_any_mangled_card_is_read_or_refused_in_one_line(tmp_path: Path) -> None:
     files = mutations([FULL_CARD.encode()], 300, seed=11)
     assert count_refusals(read_card, files, tmp_path / "card.toml") > 150
+
+
+def test_the_page_about_tasks_names_every_key_of_images() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    for each in fields(ImageSettings):
+        assert f"`{each.name}`" in page, each.name
