@@ -20,7 +20,8 @@ FLOORS = {
     4: "rollout",
     5: "evaluation backend chunks distributed kernel_build network_evaluator ray_session "
     "weight_evaluator worker",
-    6: "coordinator checkpoint comparison neat run run_files records settings tuning tuning_state",
+    6: "coordinator checkpoint comparison image_settings neat run run_files records settings "
+    "tuning tuning_state",
     7: "cli __main__ __init__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
