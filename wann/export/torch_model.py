@@ -85,7 +85,8 @@ class WannModule(nn.Module):
     offset: Tensor
     scale: Tensor
     _outputs: Tensor
-    _block: Tensor  # of blocks
+    _columns: Tensor  # of blocks
+    _block: Tensor
     _places: Tensor
     _place: Tensor  # of edges
     _by_target: Tensor
@@ -139,6 +140,7 @@ class WannModule(nn.Module):
         ends = torch.searchsorted(targets, torch.arange(len(levels) + 1)).tolist()
         start = first
         blocks: list[Tensor] = []
+        used: list[Tensor] = []
         while start < len(levels):
             members = [each for each in order if levels[each] == levels[order[start - first]]]
             stop = start + len(members)
@@ -147,7 +149,7 @@ class WannModule(nn.Module):
             links = slice(ends[start], ends[stop])
             columns, column_of = torch.unique(sources[links], return_inverse=True)
             if self.form == "blocks":
-                self._hold(f"_columns{len(self._levels)}", columns)
+                used.append(columns)
                 blocks.append((targets[links] - start) * len(columns) + column_of)
             self._levels.append((ends[stop] - ends[start], groups))
             start = stop
@@ -155,9 +157,11 @@ class WannModule(nn.Module):
             self._hold("_place", place.int())
             self._hold("_by_target", by_target.int())
             return
+        self._hold("_columns", torch.cat(used))
+        self._widths = [len(columns) for columns in used]
         self._sizes = [
-            sum(count for _, count in groups) * len(self.get_buffer(f"_columns{level}"))
-            for level, (_, groups) in enumerate(self._levels)
+            sum(count for _, count in groups) * width
+            for width, (_, groups) in zip(self._widths, self._levels, strict=True)
         ]
         total = sum(self._sizes)
         if total > MAX_BLOCK_ELEMENTS:
@@ -198,8 +202,9 @@ class WannModule(nn.Module):
 
     def _blocks(self, values: Tensor) -> Tensor:
         blocks = self._split(self._block if self.shared else self._each(self.weight))
-        for level, ((_, groups), block) in enumerate(zip(self._levels, blocks, strict=True)):
-            sums = block @ values.index_select(0, self.get_buffer(f"_columns{level}"))
+        columns = self._columns.split(self._widths)
+        for (_, groups), block, used in zip(self._levels, blocks, columns, strict=True):
+            sums = block @ values.index_select(0, used)
             values = self._joined(values, self.weight * sums if self.shared else sums, groups)
         return values.index_select(0, self._outputs).T
 
