@@ -9,7 +9,9 @@ from wann.activations import LINEAR, PAPER_ACTIVATIONS, SIGMOID, TANH
 from wann.config import SearchConfig
 from wann.genome import Genome, Genomes
 from wann.mutation import mutate
+from wann.network import Network
 from wann.reproduction import first_generation
+from wann.topology import compile
 
 ALL_OPERATORS = SearchConfig(
     population=64,
@@ -63,6 +65,16 @@ def genomes(draw, max_inputs=3, max_outputs=3, max_hidden=4, max_genes=14):
     flags = draw(st.lists(st.booleans(), min_size=len(genes), max_size=len(genes)))
     rows = [(*gene, flag) for gene, flag in zip(genes, flags, strict=True)]
     return genome_of_genes(num_inputs, num_outputs, rows, hidden)
+
+
+@st.composite
+def networks(draw, max_inputs=4):
+    """Return a strategy of compiled genomes, with a shared weight or one a link."""
+    topology = compile(draw(genomes(max_inputs=max_inputs)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    own = rng.normal(size=topology.num_connections)
+    weights = draw(st.sampled_from([-2.0, 0.0, 0.5, 1.5])) if draw(st.booleans()) else own
+    return Network(topology, weights, task="T-v0", action="argmax")
 
 
 def grown_genomes(seed, count, steps, num_inputs=3, num_outputs=2, config=ALL_OPERATORS):

@@ -13,7 +13,18 @@ from matplotlib.ft2font import FT2Font
 
 from tests.networks import random_network
 from wann.activations import activation_names
-from wann.export.drawing import FAMILIES, draw_svg, save_svg
+from wann.export.assembly import feeding
+from wann.export.drawing import (
+    FAMILIES,
+    LEAST_WIDTH,
+    MOST_WIDTH,
+    NEGATIVE,
+    POSITIVE,
+    ZERO,
+    draw_svg,
+    save_svg,
+)
+from wann.export.formats import export_network
 from wann.network import Network
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -21,12 +32,13 @@ FONTS = {
     bold: FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name))
     for bold, name in ((False, "DejaVuSans.ttf"), (True, "DejaVuSans-Bold.ttf"))
 }
+STRAIGHT = re.compile(r"M([0-9.]+) ([0-9.]+)L([0-9.]+) ([0-9.]+)")
 LETTERS = re.compile(r"[ -~]*")
 
 
-def drawn(network):
+def drawn(network, **options):
     """Return the root of the picture, which must be well-formed, and its boxes."""
-    root = ElementTree.fromstring(draw_svg(network))
+    root = ElementTree.fromstring(draw_svg(network, **options))
     return root, [(kind, box) for element in root.iter() for kind, box in boxes(element)]
 
 
@@ -39,6 +51,10 @@ def boxes(element):
     elif element.tag == f"{SVG}rect" and element.get("class") != "page":
         x, y = value["x"], value["y"]
         yield "node", (x, y, x + value["width"], y + value["height"])
+    elif element.tag == f"{SVG}path" and STRAIGHT.fullmatch(element.get("d")):  # of the legend
+        x_1, y_1, x_2, y_2 = map(float, STRAIGHT.fullmatch(element.get("d")).groups())
+        half = value["stroke-width"] / 2
+        yield "stroke", (x_1 - half, y_1 - half, x_2 + half, y_2 + half)
     elif element.tag == f"{SVG}text":
         text = element[0].tail if len(element) else element.text  # what follows the tooltip
         width = measured_width(text or "", value["font-size"], element)
@@ -79,8 +95,8 @@ def overlapping(found):
         waiting.append((kind, box))
 
 
-def check_readable(network):
-    root, found = drawn(network)
+def check_readable(network, **options):
+    root, found = drawn(network, **options)
     assert next(overlapping(found), None) is None
     left, top, width, height = map(float, root.get("viewBox").split())
     assert (left, top) == (0, 0)
@@ -109,9 +125,10 @@ HOSTILE = (
 
 
 @settings(max_examples=60, deadline=None)
-@given(SIZES, st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
-def test_nothing_lies_over_anything_in_small_networks(sizes, seed, shared, output_links):
-    check_readable(random_network(*sizes, seed=seed, shared=shared, output_links=output_links))
+@given(SIZES, st.integers(0, 2**32 - 1), st.booleans(), st.booleans(), st.booleans())
+def test_nothing_lies_over_anything_in_small_networks(sizes, seed, shared, output_links, weights):
+    network = random_network(*sizes, seed=seed, shared=shared, output_links=output_links)
+    check_readable(network, show_weights=weights)
 
 
 @pytest.mark.parametrize(
@@ -214,3 +231,65 @@ def test_equal_networks_give_equal_pictures(tmp_path):
     save_svg(network, tmp_path / "net.svg")
     again = random_network(5, 2, 9, 30, seed=4)
     assert (tmp_path / "net.svg").read_text(encoding="utf-8") == draw_svg(again)
+
+
+def looks(network, **options):
+    """Return colour and width of each link that is drawn in the colour of its sign."""
+    root, _ = drawn(network, **options)
+    paths = [each for each in root.iter(f"{SVG}path") if "C" in each.get("d")]
+    return [
+        (each.get("stroke"), float(each.get("stroke-width")))
+        for each in paths
+        if each.get("stroke") in (POSITIVE, NEGATIVE, ZERO) and each.get("stroke-opacity") == "0.7"
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_each_link_has_the_colour_of_its_sign_and_a_width_by_its_size(seed):
+    network = random_network(4, 2, 6, 30, seed=seed, shared=False, output_links=True)
+    weights = np.asarray(network.weights).copy()
+    weights[0] = 0.0
+    found = looks(dataclasses.replace(network, weights=weights))
+    by_size = sorted(weights.tolist(), key=abs)
+    colours = [ZERO if each == 0 else POSITIVE if each > 0 else NEGATIVE for each in by_size]
+    assert [colour for colour, _ in found] == colours
+    widths = [width for _, width in found]
+    shares = np.abs(by_size) / np.abs(weights).max()
+    wanted = LEAST_WIDTH + (MOST_WIDTH - LEAST_WIDTH) * shares
+    np.testing.assert_allclose(widths, wanted, atol=0.006)
+
+
+def test_weights_are_drawn_where_links_have_their_own_or_it_is_asked_for():
+    own, shared = (random_network(3, 1, 2, 8, seed=1, shared=each) for each in (False, True))
+    assert len(looks(own)) == own.topology.num_connections
+    assert not looks(own, show_weights=False)
+    assert not looks(shared)
+    assert set(looks(shared, show_weights=True)) == {(POSITIVE, MOST_WIDTH)}
+
+
+def test_the_legend_tells_the_strongest_weight_of_each_sign():
+    network = random_network(2, 1, 0, 20, seed=0, shared=False)
+    assert network.topology.num_connections == 3
+    shown = texts(drawn(dataclasses.replace(network, weights=np.array([0.5, -2.25, 0.0])))[0])
+    assert {"positive weight, up to 0.5", "negative weight, up to -2.25", "weight 0"} <= set(shown)
+    shown = texts(drawn(dataclasses.replace(network, weights=np.array([0.5, 2.25, 1.0])))[0])
+    assert not [each for each in shown if "negative" in each or "weight 0" in each]
+
+
+def test_the_curves_can_be_left_out():
+    network = random_network(3, 2, 4, 12, seed=1)
+    num_computed = network.topology.num_nodes - 4
+    with_curves, without = (draw_svg(network, curves=each).count("<path") for each in (True, False))
+    assert with_curves - without == num_computed
+
+
+def test_each_output_gets_a_picture_of_what_feeds_it(tmp_path):
+    network = random_network(6, 3, 8, 20, seed=2)
+    network = dataclasses.replace(network, output_names=("zero", "Digit: 1", "../2"))
+    assert export_network(network, "svg-outputs", tmp_path / "all") is None
+    files = sorted(path.name for path in (tmp_path / "all").iterdir())
+    assert files == ["0-zero.svg", "1-digit-1.svg", "2-2.svg"]
+    for index, name in enumerate(files):
+        text = (tmp_path / "all" / name).read_text(encoding="utf-8")
+        assert text == draw_svg(feeding(network, [index]))
+        assert network.output_names[index] in texts(ElementTree.fromstring(text))

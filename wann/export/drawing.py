@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wann.activations import activation_of
+from wann.export.assembly import feeding
 from wann.export.layout import Layers, heights, in_good_order, layers_of
 from wann.export.svg import MAX_CHARACTERS, SANS, circle_at, cut, escaped, text_at, text_width
 from wann.files import write_atomically
 from wann.network import Network
 from wann.topology import Topology
+
+if TYPE_CHECKING:
+    from wann.export.formats import Options
 
 # All lengths are px.
 MARGIN = 30.0
@@ -25,11 +31,14 @@ NODE_GAP, INPUT_GAP, TRUNK_GAP = 12.0, 12.0, 9.0
 COLUMN_WIDTH, MAX_COLUMN_WIDTH = 88.0, 200.0
 TITLE_SIZE, TEXT_SIZE, LABEL_SIZE = 17.0, 12.0, 9.5
 MAX_NAME_WIDTH, MAX_LABEL_WIDTH, MAX_TITLE_WIDTH = 190.0, 70.0, 560.0
-LEGEND_SWATCH, LEGEND_LINE = 5.0, 20.0
+LEGEND_SWATCH, LEGEND_STROKE, LEGEND_LINE = 10.0, 26.0, 20.0
+LINK_WIDTH, TRUNK_WIDTH = 1.4, 0.8
+LEAST_WIDTH, MOST_WIDTH = 0.7, 4.5  # of a link whose weight is shown
 LOOP_REACH, LOOP_LIFT = 70.0, 40.0  # of a link that goes to the left
 
 BACKGROUND, BORDER, INK, QUIET, FAINT = "#fcfcfd", "#dfe4ea", "#1e293b", "#64748b", "#a3afbf"
 INPUT_COLOUR = "#64748b"
+POSITIVE, NEGATIVE, ZERO = "#1d4ed8", "#c2410c", "#a3afbf"  # of links whose weight is shown
 
 
 @dataclass(frozen=True)
@@ -73,16 +82,41 @@ def save_svg(network: Network, path: str | Path) -> None:
     write_atomically(path, draw_svg(network))
 
 
-def draw_svg(network: Network) -> str:
+def write_svg(network: Network, path: Path, about: Mapping[str, Any], options: Options) -> None:
+    """Write the picture of a network as `save_svg` does."""
+    save_svg(network, path)
+
+
+def write_svg_outputs(
+    network: Network, path: Path, about: Mapping[str, Any], options: Options
+) -> None:
+    """Write a folder with a picture for each output: what feeds it, and nothing else.
+
+    Files are named by the output's number and name: 3-digit-3.svg.
+    """
+    path.mkdir()
+    digits = len(str(network.topology.num_outputs - 1))
+    for index, name in enumerate(network.output_names):
+        words = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-").lower()[:40]
+        file = f"{index:0{digits}d}-{words}".rstrip("-") + ".svg"
+        save_svg(feeding(network, [index]), path / file)
+
+
+def draw_svg(network: Network, *, show_weights: bool | None = None, curves: bool = True) -> str:
     """Return the picture of a network as an SVG document.
 
     Inputs and the bias stand at the left, outputs at the right, hidden nodes between them by depth;
     each hidden node and output shows its activation. All links of a node leave it as one line that
     branches, in the node's colour. Inputs that feed nothing are faint. The page grows with the
     network; no text is smaller than 9 px, and no node or label lies over another.
+    show_weights: draw each link, from its line's last branch on, in the colour of its weight's sign
+        and as thick as its weight is large; None does so when each link has its own weight.
+    curves: draw each activation as a curve in its node.
     """
     scene = _scene(network)
-    legend, height = _legend(scene)
+    shows_weights = network.shared_weight is None if show_weights is None else show_weights
+    links = _weighted_links(scene) if shows_weights else _links(scene)
+    legend, height = _legend(scene, shows_weights)
     size = f'width="{scene.width:.0f}" height="{height:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
@@ -91,11 +125,11 @@ def draw_svg(network: Network) -> str:
         f'<rect class="page" x="0.5" y="0.5" width="{scene.width - 1:.0f}" '
         f'height="{height - 1:.0f}" rx="10" fill="{BACKGROUND}" stroke="{BORDER}"/>',
         *_title(network),
-        '<g fill="none" stroke-width="1.4" stroke-linecap="round">',
-        *_links(scene),
+        f'<g fill="none" stroke-width="{LINK_WIDTH}" stroke-linecap="round">',
+        *links,
         "</g>",
         *_inputs(scene),
-        *_computed_nodes(scene),
+        *_computed_nodes(scene, curves),
         *legend,
         "</svg>",
     ]
@@ -170,7 +204,8 @@ def _family(activation: str) -> Family:
     return next((each for each in FAMILIES if activation in each.activations), OTHER_FAMILY)
 
 
-def _colour(topology: Topology, node: int) -> str:
+def node_colour(topology: Topology, node: int) -> str:
+    """Return the colour of a node: that of its activation's family."""
     if node <= topology.num_inputs:
         return INPUT_COLOUR
     return _family(activation_of(int(topology.activations[node])).name).colour
@@ -184,12 +219,60 @@ def _links(scene: Scene) -> Iterator[str]:
             _curve_between(scene, start, end, slopes.get(start, 0.0), slopes.get(end, 0.0))
             for start, end in steps
         )
-        colour = _colour(scene.topology, source)
+        colour = node_colour(scene.topology, source)
         yield f'<path d="{curves}" stroke="{colour}" stroke-opacity="0.5"/>'
     for source, target in scene.layers.backward:
         curve = _curve_between(scene, source, target, 0.0, 0.0)
-        colour = _colour(scene.topology, source)
+        colour = node_colour(scene.topology, source)
         yield f'<path d="{curve}" stroke="{colour}" stroke-opacity="0.6" stroke-dasharray="4 3"/>'
+
+
+def _weighted_links(scene: Scene) -> Iterator[str]:
+    """Yield the shared parts of the lines, then each link's own part, the strongest last."""
+    slopes = _slopes(scene)
+    num_nodes = scene.topology.num_nodes
+    steps = [
+        (source, start, end)
+        for source, each in sorted(scene.layers.trunks.items())
+        for start, end in each
+    ]
+    shared = "".join(
+        _curve_between(scene, start, end, slopes.get(start, 0.0), slopes.get(end, 0.0))
+        for _, start, end in steps
+        if end >= num_nodes
+    )
+    if shared:
+        yield f'<path d="{shared}" stroke="{FAINT}" stroke-width="{TRUNK_WIDTH}"/>'
+    own = [(source, start, end) for source, start, end in steps if end < num_nodes]
+    backward = set(scene.layers.backward)
+    own += [(source, source, target) for source, target in scene.layers.backward]
+    weight_of = _weights_by_ends(scene.network)
+    strongest = _strongest(scene.network)
+    for source, start, end in sorted(own, key=lambda each: abs(weight_of[each[0], each[2]])):
+        weight = weight_of[source, end]
+        curve = _curve_between(scene, start, end, slopes.get(start, 0.0), 0.0)
+        look = _look(weight, strongest, dashed=(source, end) in backward)
+        yield f'<path d="{curve}" {look}/>'
+
+
+def _look(weight: float, strongest: float, *, dashed: bool = False) -> str:
+    """Return how a link of this weight is drawn: its sign as colour, its size as width."""
+    colour = ZERO if weight == 0.0 else POSITIVE if weight > 0.0 else NEGATIVE
+    share = abs(weight) / strongest if strongest else 0.0
+    width = LEAST_WIDTH + (MOST_WIDTH - LEAST_WIDTH) * share
+    dash = ' stroke-dasharray="4 3"' if dashed or weight == 0.0 else ""
+    return f'stroke="{colour}" stroke-width="{width:.2f}" stroke-opacity="0.7"{dash}'
+
+
+def _strongest(network: Network) -> float:
+    return float(np.abs(np.asarray(network.weights)).max(initial=0.0))
+
+
+def _weights_by_ends(network: Network) -> dict[tuple[int, int], float]:
+    topology = network.topology
+    weights = np.broadcast_to(network.weights, topology.num_connections).tolist()
+    ends = zip(topology.sources.tolist(), topology.targets().tolist(), strict=True)
+    return dict(zip(ends, weights, strict=True))
 
 
 def _slopes(scene: Scene) -> dict[int, float]:
@@ -251,18 +334,19 @@ def _inputs(scene: Scene) -> Iterator[str]:
         )
 
 
-def _computed_nodes(scene: Scene) -> Iterator[str]:
+def _computed_nodes(scene: Scene, curves: bool) -> Iterator[str]:
     """Yield the hidden nodes and outputs: a circle, the activation's curve, and its name."""
     output_of = {node: index for index, node in enumerate(scene.topology.outputs.tolist())}
     for node in range(1 + scene.topology.num_inputs, scene.topology.num_nodes):
-        x, y, colour = scene.x[node], scene.y[node], _colour(scene.topology, node)
+        x, y, colour = scene.x[node], scene.y[node], node_colour(scene.topology, node)
         activation = activation_of(int(scene.topology.activations[node])).name
         thickness = 2.6 if node in output_of else 1.6
         yield circle_at(x, y, RADIUS, "#ffffff", colour, thickness)
-        yield (
-            f'<path d="{_curve(int(scene.topology.activations[node]), x, y)}" fill="none" '
-            f'stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
-        )
+        if curves:
+            yield (
+                f'<path d="{_curve(int(scene.topology.activations[node]), x, y)}" fill="none" '
+                f'stroke="{colour}" stroke-width="1.8" stroke-linejoin="round"/>'
+            )
         label = cut(activation, MAX_LABEL_WIDTH, LABEL_SIZE)
         yield text_at(
             x,
@@ -321,19 +405,45 @@ def _title(network: Network) -> Iterator[str]:
         y += TITLE_SIZE + 6
 
 
-def _legend(scene: Scene) -> tuple[list[str], float]:
+def _legend(scene: Scene, shows_weights: bool) -> tuple[list[str], float]:
     """Return what explains the colours that occur, and the height of the page with it."""
     computed = scene.topology.activations[1 + scene.topology.num_inputs :]
     names = {activation_of(each).name for each in set(computed.tolist())}
     present = [each for each in (*FAMILIES, OTHER_FAMILY) if any(_family(n) is each for n in names)]
+    entries = [(LEGEND_SWATCH, each.name, _swatch(each.colour)) for each in present]
+    if shows_weights:
+        entries += [(LEGEND_STROKE, *each) for each in _weight_entries(scene.network)]
     parts: list[str] = []
     x, y = MARGIN, scene.height + MARGIN
-    for family in present:
-        width = 2 * LEGEND_SWATCH + 6 + text_width(family.name, LABEL_SIZE + 1)
+    for symbol_width, name, symbol in entries:
+        width = symbol_width + 6 + text_width(name, LABEL_SIZE + 1)
         if x > MARGIN and x + width > scene.width - MARGIN:
             x, y = MARGIN, y + LEGEND_LINE
-        parts.append(circle_at(x + LEGEND_SWATCH, y, LEGEND_SWATCH, family.colour))
-        left = x + 2 * LEGEND_SWATCH + 6
-        parts.append(text_at(left, y + 3.7, family.name, LABEL_SIZE + 1, QUIET))
+        parts.append(symbol(x, y))
+        parts.append(text_at(x + symbol_width + 6, y + 3.7, name, LABEL_SIZE + 1, QUIET))
         x += width + 18
-    return parts, y + LEGEND_SWATCH + MARGIN * 0.8
+    return parts, y + LEGEND_SWATCH / 2 + MARGIN * 0.8
+
+
+def _swatch(colour: str) -> Callable[[float, float], str]:
+    return lambda x, y: circle_at(x + LEGEND_SWATCH / 2, y, LEGEND_SWATCH / 2, colour)
+
+
+def _weight_entries(network: Network) -> Iterator[tuple[str, Callable[[float, float], str]]]:
+    """Yield the name and symbol of the strongest weight of each sign, and of 0, that occur."""
+    weights = np.asarray(network.weights).ravel() if network.topology.num_connections else ()
+    strongest = _strongest(network)
+    for kind, values in (
+        ("positive", [each for each in weights if each > 0.0]),
+        ("negative", [each for each in weights if each < 0.0]),
+    ):
+        if values:
+            extreme = max(values, key=abs)
+            yield f"{kind} weight, up to {extreme:.3g}", _stroke(extreme, strongest)
+    if any(each == 0.0 for each in weights):
+        yield "weight 0", _stroke(0.0, strongest)
+
+
+def _stroke(weight: float, strongest: float) -> Callable[[float, float], str]:
+    look = _look(weight, strongest)
+    return lambda x, y: f'<path d="M{x:.1f} {y:.1f}L{x + LEGEND_STROKE:.1f} {y:.1f}" {look}/>'

@@ -156,6 +156,17 @@ FORMATS = {
             "onnx", ".onnx", "ONNX graph for any batch size", "wann.export.onnx_graph",
             needs=("onnx", "onnxruntime"), extra="onnx", dtypes=DTYPES,
         ),
+        Format(
+            "svg", ".svg", "picture", "wann.export.drawing", dtypes=(), own_activations=True,
+        ),
+        Format(
+            "svg-outputs", "", "folder of pictures: for each output, what feeds it",
+            "wann.export.drawing", dtypes=(), own_activations=True,
+        ),
+        Format(
+            "png", ".png", "picture of pixels", "wann.export.raster", dtypes=(),
+            own_activations=True,
+        ),
     )
 }  # fmt: skip
 

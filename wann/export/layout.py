@@ -73,15 +73,21 @@ def layers_of(topology: Topology) -> Layers:
 
 
 def node_columns(topology: Topology) -> list[int]:
-    """Return each node's column [N]: its depth (longest path), and the last one for outputs."""
+    """Return each node's column [N]: its depth, and the last one for outputs."""
+    depths = node_depths(topology)
+    outputs = set(topology.outputs.tolist())
+    last = 1 + max(depth for node, depth in enumerate(depths) if node not in outputs)
+    return [last if node in outputs else depth for node, depth in enumerate(depths)]
+
+
+def node_depths(topology: Topology) -> list[int]:
+    """Return each node's depth [N]: its longest path, in links; 1 for a node without sources."""
     depths = [0] * topology.num_nodes
     sources, offsets = topology.sources.tolist(), topology.offsets.tolist()
     for node in range(1 + topology.num_inputs, topology.num_nodes):
         below = (depths[each] for each in sources[offsets[node] : offsets[node + 1]])
         depths[node] = 1 + max(below, default=0)
-    outputs = set(topology.outputs.tolist())
-    last = 1 + max(depth for node, depth in enumerate(depths) if node not in outputs)
-    return [last if node in outputs else depth for node, depth in enumerate(depths)]
+    return depths
 
 
 def _trunk(source: int, targets: Sequence[int], column_of: list[int]) -> list[tuple[int, int]]:
