@@ -11,7 +11,8 @@ import pytest
 
 from tests.cli.test_tables import small_topology
 from tests.commands import Run
-from wann.cli.show import formula, is_summary, node_names
+from wann.cli.show import formula, is_summary
+from wann.export.graph import node_names
 from wann.network import Network
 
 OUT = """\

@@ -193,6 +193,8 @@ def depths(topology: Topology) -> list[int]:
 
 def _nodes_table(network: Network) -> Table:
     """Return the network as formulas, a row a node, from the inputs to the outputs."""
+    from wann.export.graph import node_names
+
     topology = network.topology
     names = node_names(network)
     layers = depths(topology)
@@ -207,20 +209,6 @@ def _nodes_table(network: Network) -> Table:
         table.add_row(label, names[node], formula(network, node, names))
         previous = layer
     return table
-
-
-def node_names(network: Network) -> list[str]:
-    """Return what to call each node: bias, the inputs' and outputs' names, h1, h2, ..."""
-    topology = network.topology
-    names = ["bias", *network.input_names] + [""] * (topology.num_nodes - 1 - topology.num_inputs)
-    for name, node in zip(network.output_names, topology.outputs.tolist(), strict=True):
-        names[node] = name
-    count = 0
-    for node, name in enumerate(names):
-        if not name and node > topology.num_inputs:
-            count += 1
-            names[node] = f"h{count}"
-    return names
 
 
 def formula(network: Network, node: int, names: Sequence[str]) -> str:

@@ -157,6 +157,14 @@ FORMATS = {
             needs=("onnx", "onnxruntime"), extra="onnx", dtypes=DTYPES,
         ),
         Format(
+            "networkx", ".json", "node-link JSON of networkx", "wann.export.graph",
+            readable=True, own_activations=True,
+        ),
+        Format(
+            "graphml", ".graphml", "GraphML, which programs for graphs read", "wann.export.graph",
+            readable=True, own_activations=True,
+        ),
+        Format(
             "svg", ".svg", "picture", "wann.export.drawing", dtypes=(), own_activations=True,
         ),
         Format(
@@ -165,6 +173,10 @@ FORMATS = {
         ),
         Format(
             "png", ".png", "picture of pixels", "wann.export.raster", dtypes=(),
+            own_activations=True,
+        ),
+        Format(
+            "dot", ".dot", "text that Graphviz draws", "wann.export.graph", dtypes=(),
             own_activations=True,
         ),
     )
