@@ -165,6 +165,14 @@ FORMATS = {
             readable=True, own_activations=True,
         ),
         Format(
+            "neat", ".py", "Python module that makes a genome of neat-python",
+            "wann.export.neat_python",
+        ),
+        Format(
+            "neat-json", ".json", "network file of neat-python", "wann.export.neat_json",
+            readable=True, own_activations=True,
+        ),
+        Format(
             "svg", ".svg", "picture", "wann.export.drawing", dtypes=(), own_activations=True,
         ),
         Format(
