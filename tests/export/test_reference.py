@@ -1,14 +1,22 @@
+import dataclasses
+import json
 import math
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.fuzzing import count_refusals, mutations
 from tests.networks import random_network
-from wann.export.reference import load_out
+from tests.strategies import genomes, grown_genomes
+from wann.export.formats import export_network, read_network
+from wann.export.reference import load_out, read_out, run_out, write_out
 from wann.forward import forward
+from wann.network import Network
+from wann.topology import compile
 
 needs_reference = pytest.mark.skipif(
     "WANN_REFERENCE_DIR" not in os.environ,
@@ -70,6 +78,63 @@ def test_blank_lines_and_windows_line_ends_are_no_matter(tmp_path):
 def test_the_task_and_names_are_kept(tmp_path):
     network = load(tmp_path, TINY, task="T-v0", input_names=["x"], action="clip")
     assert (network.task, network.input_names, network.action) == ("T-v0", ("x",), "clip")
+
+
+def calm(network):
+    """Return a network whose values stay so small that rounding differs little."""
+    weights = np.asarray(network.weights) * 0.3
+    return dataclasses.replace(network, weights=weights if weights.ndim else float(weights))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_saved_network_is_read_with_the_same_weights(tmp_path, seed, shared):
+    network = calm(random_network(3, 2, 6, 18, seed=seed, shared=shared))
+    write_out(network, tmp_path / "net.out")
+    again = load_out(tmp_path / "net.out", 3, 2, weights="stored")
+    inputs = np.random.default_rng(seed).normal(size=(5, 3))
+    np.testing.assert_allclose(again(inputs), network(inputs), rtol=1e-12, atol=1e-12)
+    ran = run_out(tmp_path / "net.out", inputs)
+    np.testing.assert_allclose(ran, network(inputs), rtol=1e-9, atol=1e-12)
+    kept, written = (set(np.atleast_1d(each.weights).tolist()) for each in (again, network))
+    assert kept <= written
+
+
+@settings(max_examples=60, deadline=None)
+@given(genome=genomes(), seed=st.integers(0, 2**32 - 1))
+def test_a_compiled_network_comes_back_with_the_same_structure(genome, seed, tmp_path_factory):
+    topology = compile(genome)
+    weights = np.random.default_rng(seed).normal(size=topology.num_connections)
+    network = Network(topology, weights)
+    path = tmp_path_factory.getbasetemp() / "net.out"
+    if set(topology.outputs.tolist()) & set(topology.sources.tolist()):
+        with pytest.raises(ValueError, match=r"in a \.out file outputs feed nothing, but output"):
+            write_out(network, path)
+        return
+    write_out(network, path)
+    again = load_out(path, topology.num_inputs, topology.num_outputs, weights="stored")
+    assert again.topology.key() == topology.key()
+    assert read_out(path).to_json() == again.to_json()
+    np.testing.assert_array_equal(np.sort(again.weights), np.sort(weights))
+
+
+def test_a_file_of_the_reference_does_not_say_its_sizes(tmp_path):
+    for text in (TINY, "", "# 5\n" + TINY, '# {"inputs": 1}\n' + TINY, "#" + "[" * 20_000):
+        (tmp_path / "net.out").write_text(text)
+        with pytest.raises(ValueError, match="does not say its numbers of inputs and outputs"):
+            read_out(tmp_path / "net.out")
+
+
+def test_a_link_of_weight_zero_cannot_be_saved(tmp_path):
+    network = dataclasses.replace(random_network(2, 1, 1, 4, seed=0), weights=0.0)
+    with pytest.raises(ValueError, match="0 stands for no link, but a link has weight 0"):
+        write_out(network, tmp_path / "net.out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_of_too_many_nodes_cannot_be_saved(tmp_path):
+    with pytest.raises(ValueError, match="at most 2,000 nodes, but the network has 2,003"):
+        write_out(random_network(2001, 1, 0, 4, seed=0), tmp_path / "net.out")
 
 
 WRONG = [
@@ -153,7 +218,9 @@ def test_a_file_with_too_many_links_is_refused(tmp_path):
 
 def damaged(count, seed):
     networks = [random_network(2, 1, 4, 12, seed=each, shared=False) for each in range(3)]
-    return mutations([as_out(each).encode() for each in networks], count, seed)
+    files = [as_out(each).encode() for each in networks]
+    files += [b'# {"inputs": 2, "outputs": 1}\n' + each for each in files]
+    return mutations(files, count, seed)
 
 
 def test_damaged_files_are_refused_calmly(tmp_path):
@@ -234,3 +301,24 @@ def test_the_released_champion_scores_what_is_known_of_it(weight, mean, deviatio
     returns = swing_up_returns(released_champion(weight), 100, seed=0)
     error = math.sqrt((deviation**2 + returns.std(ddof=1) ** 2) / 100)
     assert abs(returns.mean() - mean) <= 4 * error
+
+
+def test_an_export_is_checked_says_so_and_comes_back(tmp_path):
+    network = released_shape()
+    check = export_network(network, "out", tmp_path / "net.out")
+    assert check.worst < 1.0
+    line = (tmp_path / "net.out").read_text().splitlines()[0]
+    assert json.loads(line[1:])["check"]["max_difference"] == check.max_difference
+    assert read_network(tmp_path / "net.out").topology.key() == network.topology.key()
+
+
+def released_shape():
+    """Return a compiled network of control size in which no output feeds a node."""
+    grown = grown_genomes(3, 40, 30, num_inputs=4)
+    topologies = [compile(each) for each in grown]
+    free = [
+        each
+        for each in topologies
+        if not set(each.outputs.tolist()) & set(each.sources.tolist()) and each.num_connections > 9
+    ]
+    return Network(free[0], 0.7)

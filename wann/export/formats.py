@@ -173,6 +173,10 @@ FORMATS = {
             readable=True, own_activations=True,
         ),
         Format(
+            "out", ".out", "file of the WANN reference implementation", "wann.export.reference",
+            readable=True,
+        ),
+        Format(
             "svg", ".svg", "picture", "wann.export.drawing", dtypes=(), own_activations=True,
         ),
         Format(

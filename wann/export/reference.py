@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, UInt8
 
-from wann.activations import PAPER_ACTIVATIONS
+from wann.activations import PAPER_ACTIVATIONS, activation_of
 from wann.checks import whole_number_in
-from wann.files import read_bounded
+from wann.files import read_bounded, write_atomically
 from wann.network import Network
+from wann.strict_json import parse_json, typed
 from wann.topology import Topology
+
+if TYPE_CHECKING:
+    from wann.export.formats import Options
 
 MAX_NODES = 2_000  # the champions released with the paper have 29 to 106
 MAX_LINKS = 250_000
 MAX_FIELD = 32  # bytes that a number of the matrix takes at most, in the mean of a row
+MAX_COMMENT = 10_000  # bytes of the first line
 MAX_BYTES = 12 * MAX_NODES * (MAX_NODES + 1)
 
 
@@ -38,7 +44,8 @@ def load_out(
 
     The file is a matrix of N rows and N + 1 columns, with commas between: the weight from each
     node (row) to each (column), 0 for no link and NaN for a disabled one, then the node's
-    activation id. Nodes are the bias, the inputs, hidden ones and the outputs, in evaluation order.
+    activation id; lines that begin with # are comments. Nodes are the bias, the inputs, hidden ones
+    and the outputs, in evaluation order.
     num_inputs, num_outputs: the task's; the file does not hold them, but its links tell: evolution
         gives each hidden node a link in and a link out, which it may disable but never takes away,
         and feeds nothing from an output.
@@ -67,6 +74,105 @@ def load_out(
         output_names=tuple(output_names),
         action=action,
     )
+
+
+def write_out(
+    network: Network,
+    path: str | Path,
+    about: Mapping[str, Any] | None = None,
+    options: Options | None = None,
+) -> None:
+    """Write a network as a `.out` file that `load_out(..., weights="stored")` reads as the same.
+
+    Numbers have 17 significant digits, so that none changes. A hidden node that nothing goes into
+    or out of gets a disabled link there, as evolution would have left it. A comment, which the
+    reference skips, says how many inputs and outputs there are, and `about`.
+    Raises ValueError for what the format cannot hold: an output that feeds a node, a link of weight
+    0, an activation that is not the paper's, more than MAX_NODES nodes.
+    """
+    topology = network.topology
+    if topology.num_nodes > MAX_NODES:
+        raise ValueError(
+            f"a .out file holds at most {MAX_NODES:,} nodes, but the network has "
+            f"{topology.num_nodes:,}"
+        )
+    strange = topology.activations[topology.activations > len(PAPER_ACTIVATIONS)]
+    if len(strange):
+        name = activation_of(int(strange[0])).name
+        raise ValueError(f"a .out file holds the paper's activations, but {name!r} is registered")
+    outputs = topology.outputs.tolist()
+    feeding = sorted(set(outputs) & set(topology.sources.tolist()))
+    if feeding:
+        name = network.output_names[outputs.index(feeding[0])]
+        raise ValueError(
+            f"in a .out file outputs feed nothing, but output {name!r} feeds a node; every other "
+            "format keeps it"
+        )
+    is_output = np.isin(np.arange(topology.num_nodes), outputs)
+    order = np.concatenate([np.flatnonzero(~is_output), topology.outputs])
+    position = np.empty_like(order)
+    position[order] = np.arange(len(order))
+    weights = np.broadcast_to(network.weights, topology.num_connections)
+    if not weights.all():
+        raise ValueError(
+            "in a .out file 0 stands for no link, but a link has weight 0; use another weight"
+        )
+    matrix = np.zeros((topology.num_nodes, topology.num_nodes + 1))
+    matrix[position[topology.sources], position[topology.targets()]] = weights
+    hidden = np.arange(1 + topology.num_inputs, topology.num_nodes - topology.num_outputs)
+    matrix[0, hidden[~matrix[:, hidden].any(axis=0)]] = np.nan
+    matrix[hidden[~matrix[hidden, :-1].any(axis=1)], -2] = np.nan
+    matrix[:, -1] = topology.activations[order]
+    sizes = {"inputs": topology.num_inputs, "outputs": topology.num_outputs}
+    lines = [f"# {json.dumps({**sizes, **(about or {})})}"]
+    lines += [",".join(f"{each:.17g}" for each in row) for row in matrix.tolist()]
+    write_atomically(path, "\n".join(lines) + "\n")
+
+
+def read_out(path: str | Path) -> Network:
+    """Return the network in a file of `write_out`, whose first line says what `load_out` needs.
+
+    Raises ValueError, naming the file, for a file without that line, and as `load_out` does.
+    """
+    return load_out(path, *_sizes_in(path), weights="stored")
+
+
+def _sizes_in(path: str | Path) -> tuple[int, int]:
+    """Return the numbers of inputs and outputs that a file's first line gives."""
+    line = read_bounded(path, MAX_BYTES).split(b"\n", 1)[0]
+    try:
+        if not line.startswith(b"#"):
+            raise ValueError("its first line is no comment")
+        if len(line) > MAX_COMMENT:
+            raise ValueError("its first line is too long")
+        sizes = parse_json(line[1:])
+        if not isinstance(sizes, dict):
+            raise ValueError("its first line holds no object")
+        return typed(sizes, "inputs", int), typed(sizes, "outputs", int)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} does not say its numbers of inputs and outputs ({error}); give them to "
+            "`load_out`, or --task on the command line"
+        ) from None
+
+
+def run_out(path: str | Path, inputs: Float64[np.ndarray, "B I"]) -> Float64[np.ndarray, "B O"]:
+    """Return the outputs that the reference computes with a file of `write_out`.
+
+    Column after column of the matrix, as `act` does there (WANN/wann_src/ind.py): disabled links
+    are 0, dead nodes take part.
+    """
+    _, num_outputs = _sizes_in(path)
+    matrix = np.nan_to_num(np.loadtxt(path, delimiter=",", ndmin=2))
+    weights, ids = matrix[:, :-1], matrix[:, -1].astype(int)
+    values = np.zeros((len(inputs), len(weights)))
+    values[:, 0] = 1.0
+    values[:, 1 : 1 + inputs.shape[1]] = inputs
+    with np.errstate(over="ignore", invalid="ignore"):
+        for node in range(1 + inputs.shape[1], len(weights)):
+            total = values @ weights[:, node]
+            values[:, node] = activation_of(ids[node]).function(total)
+    return values[:, len(weights) - num_outputs :]
 
 
 def _read(
@@ -112,7 +218,7 @@ def _rows(data: bytes) -> Iterator[Float64[np.ndarray, "N+1"]]:
     """Yield the rows of the matrix, after checking that it is N by N + 1 with N in bounds."""
     num_nodes, num_rows = 0, 0
     for line in BytesIO(data):
-        if not line.strip():
+        if not line.strip() or line.startswith(b"#"):
             continue
         num_commas = line.count(b",")
         num_nodes = num_nodes or num_commas
