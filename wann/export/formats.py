@@ -173,6 +173,9 @@ FORMATS = {
             readable=True, own_activations=True,
         ),
         Format(
+            "c", ".h", "header of C99, for microcontrollers", "wann.export.c", dtypes=DTYPES,
+        ),
+        Format(
             "out", ".out", "file of the WANN reference implementation", "wann.export.reference",
             readable=True,
         ),
