@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
 from wann.export.drawing import draw_svg
@@ -121,7 +121,11 @@ def _text(element: ElementTree.Element, attributes: Mapping[str, str]) -> Artist
     from matplotlib.text import Text
 
     shown = element[-1].tail if len(element) else element.text  # what follows the tooltip
-    anchors = {"start": "left", "middle": "center", "end": "right"}
+    anchors: dict[str, Literal["left", "center", "right"]] = {
+        "start": "left",
+        "middle": "center",
+        "end": "right",
+    }
     return Text(
         float(attributes["x"]),
         float(attributes["y"]),
