@@ -19,6 +19,7 @@ import pytest
 
 from tests.commands import Run
 from tests.tasks.image_samples import grey_images, write_idx, write_npz
+from wann.cli.show import _listed
 from wann.cli.tables import is_of_images
 from wann.tasks import image_files
 from wann.tasks.image_files import KNOWN_SETS, KnownSet
@@ -205,6 +206,15 @@ def test_a_search_on_images_of_a_users_own_tells_accuracy_and_is_shown(
     assert "accuracy in test episodes" in shown.out
     assert f"{test['accuracy']:.1%}" in shown.out
     assert "softmax" in shown.out
+    played = wann("play", found["run"])
+    assert (played.code, "is of images, so there is nothing to play" in played.err) == (2, True)
+
+
+def test_many_names_are_shown_by_their_first_and_last() -> None:
+    names = [f"pixel[{place}]" for place in range(40)]
+    assert _listed(names) == "pixel[0], ..., pixel[39] (40)"
+    assert _listed(names[:3]) == "pixel[0], pixel[1], pixel[2]"
+    assert _listed([]) == "none"
 
 
 def test_several_seeds_on_images_are_summarised_by_accuracy(bare_search: Run, folder: Path) -> None:

@@ -71,7 +71,7 @@ def test_an_unknown_task_is_refused_with_the_nearest_one(wann: Run) -> None:
 def test_a_task_that_lacks_a_package_says_how_to_get_it(
     wann: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> None:
+    def missing(name: str, data_dir: str = "") -> None:
         raise MissingDependency(f"{name!r} needs a package; pip install 'wann-search[box2d]'")
 
     monkeypatch.setattr(tasks, "load_task", missing)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wann.topology import Topology
 
 MAX_SHOWN_NODES = 30  # more are better looked at in the picture
+MAX_SHOWN_NAMES = 32  # of inputs or outputs; more would fill the screen
 DESCRIPTION = "Show a network: the champion of a run, or the one in a file. Draws it as SVG."
 
 
@@ -173,6 +174,9 @@ def _summary_table(network: Network) -> Table:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """Return names with commas between; of many, as the pixels of an image, how many there are."""
+    if len(names) > MAX_SHOWN_NAMES:
+        return f"{names[0]}, ..., {names[-1]} ({len(names):,})"
     return ", ".join(names) or "none"
 
 
