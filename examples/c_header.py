@@ -28,6 +28,6 @@ with tempfile.TemporaryDirectory() as folder:
     export_network(champion, "c", header)  # which checks it, too
     size = header.stat().st_size
     difference = np.abs(run_c(header, inputs) - champion(inputs)).max()
-assert difference < 1e-4  # noqa: S101
+assert difference < 1e-4
 print(f"{size:,} bytes of C for {champion.topology.num_connections} connections")
 print(f"outputs differ by at most {difference:.1e} on {len(inputs):,} observations")

@@ -37,7 +37,7 @@ def evaluate(genomes: list[tuple[int, neat.DefaultGenome]], config: neat.Config)
 genome, config = to_neat(champion, population=16)
 start = fitness(genome, config)
 best = neat_population(genome, config, seed=1).run(evaluate, 8)
-assert best.fitness >= start  # noqa: S101
+assert best.fitness >= start
 
 back = from_neat(best, config)
 observations = np.random.default_rng(0).uniform(-1.0, 1.0, size=(100, 3))
