@@ -207,7 +207,7 @@ def test_a_search_on_images_of_a_users_own_tells_accuracy_and_is_shown(
     assert f"{test['accuracy']:.1%}" in shown.out
     assert "softmax" in shown.out
     played = wann("play", found["run"])
-    assert (played.code, "is of images, so there is nothing to play" in played.err) == (2, True)
+    assert (played.code, "is of images" in played.err) == (2, True)
 
 
 def test_many_names_are_shown_by_their_first_and_last() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands import Run
 from wann.cli import doctor
+from wann.tasks import Card
 
 
 def test_a_sound_installation_is_told_so(wann: Run) -> None:
@@ -30,10 +31,10 @@ def test_a_missing_package_is_exit_code_1(wann: Run, monkeypatch: pytest.MonkeyP
 def test_tasks_that_cannot_be_loaded_are_exit_code_1(
     wann: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(name: str) -> None:
+    def broken(card: Card) -> None:
         raise ImportError("gymnasium is broken")
 
-    monkeypatch.setattr("wann.tasks.load_task", broken)
+    monkeypatch.setattr("wann.tasks.control_task", broken)
     ended = wann("doctor")
     assert ended.code == 1
     assert "ImportError: gymnasium is broken" in ended.out
