@@ -35,8 +35,9 @@ def test_an_example_runs_and_says_something(path: Path, tmp_path: Path) -> None:
 def test_the_readmes_programs_run_one_after_the_other_beside_a_run(tmp_path: Path) -> None:
     output_of(["-m", "wann", "search", *SHORT_RUN], tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     said = output_of(["-c", "\n".join(blocks)], tmp_path).splitlines()
     assert 0.75 < float(said[0]) <= 1.0  # of the cases of exclusive or; by chance, half
     assert [line.split()[0] for line in said[1:21]] == [str(number) for number in range(20)]
-    assert len(said) == 24  # and three rows of outputs
+    assert len(said) == 25  # three rows of outputs, and their shape in PyTorch
+    assert said[24] == "torch.Size([3, 2])"
