@@ -20,8 +20,8 @@ FLOORS = {
     4: "rollout",
     5: "evaluation backend chunks distributed kernel_build network_evaluator ray_session "
     "weight_evaluator worker",
-    6: "coordinator checkpoint comparison image_settings neat run run_files records settings "
-    "tuning tuning_state",
+    6: "coordinator checkpoint comparison gradient_tuning image_settings neat run run_files "
+    "records settings tuning tuning_state",
     7: "cli __main__ __init__",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
@@ -29,6 +29,7 @@ WINGS = ("export", "tickets")
 HIGHEST_FOR_WINGS = 6
 TO_A_WING = {  # the functions of floor 6 that reach a wing, and what they take from it
     ("wann.records", "draw"): {"wann.export.drawing", "wann.export.progress"},
+    ("wann.gradient_tuning", "_module"): {"wann.export.pytorch"},
 }
 HEAVY = ("numba", "ray", "torch", "pandas", "gymnasium", "scipy", "matplotlib", "networkx")
 

@@ -210,7 +210,6 @@ def test_a_network_of_another_task_is_refused() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"method": "cmaes"}, r"no method 'cmaes'; did you mean 'cma'\?"),
         ({"generations": -1}, "generations must be between 0 and 1,000,000, but -1 was given"),
         ({"population": 3}, "population must be 0 or at least 4, but 3 was given"),
         ({"episodes": 0}, "episodes must be between 1 and"),

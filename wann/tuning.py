@@ -7,8 +7,6 @@ generation; what is kept is chosen in validation episodes; and it is judged in t
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -33,10 +31,12 @@ from wann.tuning_state import (
     new_optimizer,
     save_tuning,
     settled,
+    state_digest,
 )
 from wann.version import __version__
 from wann.weight_evaluator import WeightEvaluator, gymnasium_returns
 
+METHOD = "cma"
 SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 VALIDATION_INTERVAL = 10  # generations
 LEAST_POPULATION = 32
@@ -232,7 +232,8 @@ class Tuning:
             },
             made_by={
                 "version": __version__,
-                "tuning": asdict(config)
+                "tuning": {"method": METHOD}
+                | asdict(config)
                 | {"generations": state.generation, "population": self.population},
                 "from": self.network.made_by,
             },
@@ -243,13 +244,4 @@ def _digest(task: ControlTask, network: Network, config: TuningConfig) -> str:
     """Return what differs when anything but the number of generations and of test episodes does."""
     settings = asdict(config)
     del settings["generations"], settings["test_episodes"]
-    own = None if network.shared_weight is not None else np.asarray(network.weights).tolist()
-    topology = network.topology
-    content = {
-        "settings": settings,
-        "card": task.card.table(),
-        "nodes": [topology.activations.tolist(), topology.outputs.tolist()],
-        "links": [topology.offsets.tolist(), topology.sources.tolist()],
-        "weights": own,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return state_digest(network, task.card.table(), {"method": METHOD, **settings})

@@ -1,20 +1,18 @@
-"""What a tuning depends on."""
+"""What a tuning depends on, by method."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wann.checks import number_in, unknown, whole_number_in
+from wann.checks import number_in, whole_number_in
 
-METHODS = ("cma",)
+METHODS = ("cma", "adam")
 
 
 @dataclass(frozen=True)
 class TuningConfig:
-    """What a tuning depends on."""
+    """What a tuning by CMA-ES, from returns alone, depends on."""
 
-    method: str = "cma"
-    """How weights are tuned: cma (CMA-ES, from returns alone)"""
     seed: int = 0
     """Where all random numbers come from"""
     generations: int = 300
@@ -31,8 +29,6 @@ class TuningConfig:
     """Episodes that the result is judged in, in Gymnasium"""
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise unknown("method", self.method, METHODS, f"there is {', '.join(METHODS)}")
         whole_number_in("seed", self.seed, 0, 2**63 - 1)
         whole_number_in("generations", self.generations, 0, 1_000_000)
         whole_number_in("population", self.population, 0, 100_000)
@@ -42,3 +38,26 @@ class TuningConfig:
         number_in("sigma", self.sigma, 1e-9, 1e6)
         whole_number_in("validation_episodes", self.validation_episodes, 0, 1_000_000)
         whole_number_in("test_episodes", self.test_episodes, 1, 1_000_000)
+
+
+@dataclass(frozen=True)
+class GradientConfig:
+    """What a tuning by the gradient of the cross-entropy (Adam; Kingma & Ba 2015) depends on."""
+
+    seed: int = 0
+    """Where the order of the images comes from"""
+    epochs: int = 60
+    """How often all training images are seen, at most; the learning rate falls to 0 by then"""
+    batch: int = 0
+    """Images a step; 0: 250, or all there are if that is less"""
+    learning_rate: float = 0.01
+    """How far the first step goes; it falls along half a cosine"""
+    patience: int = 20
+    """Stop after so many epochs without a lower validation cross-entropy; 0: never"""
+
+    def __post_init__(self) -> None:
+        whole_number_in("seed", self.seed, 0, 2**63 - 1)
+        whole_number_in("epochs", self.epochs, 0, 1_000_000)
+        whole_number_in("batch", self.batch, 0, 1_000_000)
+        number_in("learning_rate", self.learning_rate, 1e-9, 1e3)
+        whole_number_in("patience", self.patience, 0, 1_000_000)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
 
 from wann.files import write_atomically
+from wann.network import Network
 
 if TYPE_CHECKING:
     from cmaes import CMA, SepCMA
 
 Optimizer: TypeAlias = "CMA | SepCMA"
+State = TypeVar("State")
 FORMAT = "wann-tuning"
 VERSION = "1"
 MAX_BYTES = 1 << 30
@@ -62,25 +65,18 @@ def save_tuning(state: TuningState, digest: str, path: Path) -> None:
 
     digest: of all that the tuning depends on but its length.
     """
-    from safetensors.numpy import save
-
     values: dict[str, Any] = dict(state.optimizer.__getstate__())
     arrays = {f"optimizer.{k}": v for k, v in values.items() if isinstance(v, np.ndarray)}
     numbers = {k: _plain(v) for k, v in values.items() if not isinstance(v, np.ndarray)}
     arrays["best"] = state.best
     metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "digest": digest,
         "generation": str(state.generation),
         "best_mean": repr(state.best_mean),
         "shared_weight": repr(state.shared_weight),
         "num_steps": str(state.num_steps),
         "optimizer": json.dumps(numbers),
     }
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    metadata["checksum"] = _checksum(metadata, contiguous)
-    write_atomically(path, save(contiguous, metadata=metadata))
+    write_state(path, digest, arrays, metadata)
 
 
 def load_tuning(path: Path, digest: str, fresh: Optimizer) -> TuningState:
@@ -89,8 +85,64 @@ def load_tuning(path: Path, digest: str, fresh: Optimizer) -> TuningState:
     fresh: an optimizer as new, of the same arguments as the one that was saved.
     Raises ValueError, naming the file, when it is damaged or is no state of this tuning.
     """
+
+    def state_of(arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> TuningState:
+        best = arrays.pop("best")
+        values = json.loads(metadata["optimizer"])
+        values |= {name.removeprefix("optimizer."): each for name, each in arrays.items()}
+        _check_like(fresh, values)
+        optimizer = settled(fresh)
+        optimizer.__setstate__(values)
+        return TuningState(
+            int(metadata["generation"]),
+            optimizer,
+            best,
+            float(metadata["best_mean"]),
+            float(metadata["shared_weight"]),
+            int(metadata["num_steps"]),
+        )
+
+    return read_state(path, digest, state_of)
+
+
+def state_digest(network: Network, card: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    """Return what differs when the network, the task's card or a setting does."""
+    own = None if network.shared_weight is not None else np.asarray(network.weights).tolist()
+    topology = network.topology
+    content = {
+        "settings": dict(settings),
+        "card": dict(card),
+        "nodes": [topology.activations.tolist(), topology.outputs.tolist()],
+        "links": [topology.offsets.tolist(), topology.sources.tolist()],
+        "weights": own,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_state(
+    path: Path, digest: str, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]
+) -> None:
+    """Write arrays and text to `path` (safetensors) so that `read_state` can tell them whole."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    whole = {"format": FORMAT, "version": VERSION, "digest": digest, **metadata}
+    whole["checksum"] = _checksum(whole, contiguous)
+    write_atomically(path, save(contiguous, metadata=whole))
+
+
+def read_state(
+    path: Path,
+    digest: str,
+    state_of: Callable[[dict[str, np.ndarray], dict[str, str]], State],
+) -> State:
+    """Return what `state_of` makes of the arrays and the text that `write_state` wrote.
+
+    Raises ValueError, naming the file, when it is damaged or has another digest, or when `state_of`
+    cannot use what is in it.
+    """
     try:
-        return _read(path, digest, fresh)
+        return state_of(*_read(path, digest))
     except (ValueError, KeyError, TypeError) as error:
         why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise ValueError(
@@ -98,7 +150,7 @@ def load_tuning(path: Path, digest: str, fresh: Optimizer) -> TuningState:
         ) from error
 
 
-def _read(path: Path, digest: str, fresh: Optimizer) -> TuningState:
+def _read(path: Path, digest: str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file() or path.stat().st_size > MAX_BYTES:
@@ -116,20 +168,7 @@ def _read(path: Path, digest: str, fresh: Optimizer) -> TuningState:
         raise ValueError("its content is not what was written (the checksum differs)")
     if metadata["digest"] != digest:
         raise ValueError("it is of another network or of other settings")
-    best = arrays.pop("best")
-    values = json.loads(metadata["optimizer"])
-    values |= {name.removeprefix("optimizer."): each for name, each in arrays.items()}
-    _check_like(fresh, values)
-    optimizer = settled(fresh)
-    optimizer.__setstate__(values)
-    return TuningState(
-        int(metadata["generation"]),
-        optimizer,
-        best,
-        float(metadata["best_mean"]),
-        float(metadata["shared_weight"]),
-        int(metadata["num_steps"]),
-    )
+    return arrays, metadata
 
 
 def _check_like(fresh: Optimizer, values: dict[str, Any]) -> None:

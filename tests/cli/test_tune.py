@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import random_network
 
 from tests.cli.test_evaluate import network
 from tests.commands import Run
+from wann.gradient_tuning import GradientTuning
 from wann.network import Network, load_network
 from wann.tuning import Tuning
 
@@ -83,12 +85,25 @@ def test_a_tuning_that_is_stopped_says_so_and_goes_on(
     ("arguments", "message"),
     [
         ((), "name what to tune: a run, a network's JSON or a .out file"),
-        (("net.json", "--method=cmaes"), "no method 'cmaes'; did you mean 'cma'? (there is cma)"),
+        (
+            ("net.json", "--method=cmaes"),
+            "no method 'cmaes'; did you mean 'cma'? (there are cma, adam)",
+        ),
         (("net.json", "--generations=-1"), "generations must be between 0 and 1,000,000, but -1"),
         (("net.json", "--time-limit=-1"), "--time-limit must be at least 0, but -1.0 was given"),
         (("net.json", "--task=Acrobot-v1"), "'net.json' is a network for task 'CartPole-v1', not"),
         (("empty.json",), "the network has no connections, so there are no weights to tune"),
-        (("digits.json",), "method 'cma' needs an environment to play in, but task 'digits' is of"),
+        (
+            ("digits.json", "--method=cma"),
+            "method 'cma' needs an environment to play in, but task ",
+        ),
+        (
+            ("net.json", "--method=adam"),
+            "method 'adam' needs images to learn from, but task 'CartP",
+        ),
+        (("net.json", "--epochs=3"), "--epochs is for method 'adam', but this tuning is by 'cma'"),
+        (("digits.json", "--episodes=3"), "--episodes is for method 'cma', but this tuning is by"),
+        (("digits.json", "--batch=2000"), "batch must be at most the number of training images, "),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(
@@ -129,3 +144,63 @@ def test_a_damaged_state_is_told_in_one_line(folder: Path, wann: Run) -> None:
     assert f"{state.name}: no state of this tuning: damaged or truncated" in ended.err
     assert ended.err.endswith("; remove the file to begin anew\n")
     assert ended.err.count("\n") == 1
+
+
+def digits_network() -> Network:
+    return Network(random_network(64, 10, 8, 120, seed=3).topology, 1.0, "digits", action="softmax")
+
+
+def test_a_network_for_images_is_tuned_by_gradient_and_evaluated(folder: Path, wann: Run) -> None:
+    digits_network().save(folder / "net.json")
+    ended = wann("tune", "net.json", "--epochs=2")
+    assert (ended.code, ended.out) == (0, "")
+    for words in (
+        "looking for the best shared weight",
+        "epoch 2/2  cross-entropy ",
+        "weights tuned, 2 epochs, best after ",
+        "on 359 test images, which tuning never saw",
+        "file   net-tuned.json",
+    ):
+        assert words in ended.err
+    tuned = load_network(folder / "net-tuned.json")
+    data = json.loads(wann("evaluate", "net.json", "--episodes=2", "--sweep=2", "--json").out)
+    assert data["settings"]["tuned"]["mean"] == tuned.scores["test"]["accuracy"]
+    best = tuned.scores["best_shared"]
+    assert best["weight"] in data["sweep"]["weights"]
+    assert wann("show", "net-tuned.json").code == 0
+    assert wann("export", "net-tuned.json", "--format=torch", "--to=model").code == 0
+
+
+def test_images_are_looked_for_where_the_user_says(folder: Path, wann: Run) -> None:
+    Network(random_network(256, 10, 8, 120, seed=3).topology, 1.0, "mnist", action="softmax").save(
+        folder / "net.json"
+    )
+    ended = wann("tune", "net.json", "--data-dir=none", "--epochs=1")
+    assert ended.code == 2
+    assert "none" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_gradient_tuning_that_is_stopped_goes_on(
+    folder: Path, wann: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits_network().save(folder / "net.json")
+    wann("tune", "net.json", "--epochs=3")
+    whole = (folder / "net-tuned.json").read_bytes()
+    for each in folder.glob("net-*"):
+        each.unlink()
+    real = GradientTuning._next
+
+    def stops(self, state, epochs):
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+        return real(self, state, epochs)
+
+    monkeypatch.setattr(GradientTuning, "_next", stops)
+    ended = wann("tune", "net.json", "--epochs=3")
+    assert ended.code == 130
+    assert ended.err.endswith("stopped; the same command goes on\n")
+    monkeypatch.setattr(GradientTuning, "_next", real)
+    ended = wann("tune", "net.json", "--epochs=3")
+    assert "looking for the best shared weight" not in ended.err
+    assert (folder / "net-tuned.json").read_bytes() == whole

@@ -354,5 +354,6 @@ def _call(subject: Subject, options: EvaluateOptions) -> str:
     """Return the arguments by which another command is about the same network."""
     words = [subject.name]
     words += ["--task", options.task] if options.task else []
+    words += ["--data-dir", options.data_dir] if options.data_dir else []
     words += ["--out", options.out] if options.out else []
     return shlex.join(words)
