@@ -17,6 +17,7 @@ from wann.cli.tables import (
     print_scores,
     size_of,
     solved_line,
+    tuned_line,
 )
 from wann.genome import Genome
 from wann.scores import summarise
@@ -82,3 +83,23 @@ def test_a_short_front_is_shown_whole() -> None:
 def test_numbers_that_json_cannot_write_become_null() -> None:
     data = finite({"a": [float("-inf"), 1.5, (float("nan"),)], "b": None, "c": True})
     assert json.dumps(data, allow_nan=False) == '{"a": [null, 1.5, [null]], "b": null, "c": true}'
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        {},
+        {"test": {"mean": 1.0, "episodes": 3}},
+        {"test": {"mean": 1.0, "episodes": 3}, "best_shared": {"weight": 1.0, "test": [2.0]}},
+        {"test": {"mean": "1", "episodes": 3}, "best_shared": {"weight": 1, "test": {"mean": 2}}},
+        {"test": {"mean": 1.0}, "best_shared": {"weight": 1.0, "test": {"mean": 2.0}}},
+    ],
+)
+def test_only_scores_of_a_tuning_are_told_as_such(scores: dict) -> None:
+    whole = {
+        "test": {"mean": 1.0, "episodes": 3},
+        "best_shared": {"weight": 0.5, "test": {"mean": 2.0}},
+    }
+    line = "tuned weights: mean return 1.0 in 3 test episodes (best shared weight 0.5: 2.0)"
+    assert tuned_line(whole) == line
+    assert tuned_line(scores) == ""

@@ -40,7 +40,7 @@ def test_a_tuned_network_is_saved_and_evaluated(folder: Path, wann: Run) -> None
     data = json.loads(wann("evaluate", "net.json", "--episodes=2", "--sweep=2", "--json").out)
     assert data["settings"]["tuned"]["mean"] == tuned.scores["test"]["mean"]
     assert tuned.scores["best_shared"]["weight"] in data["sweep"]["weights"]
-    assert wann("show", "net-tuned.json").code == 0
+    assert "tuned weights: mean return " in wann("show", "net-tuned.json").out
 
 
 def test_a_run_keeps_its_tuned_network(folder: Path, search: Run, wann: Run) -> None:
@@ -53,6 +53,11 @@ def test_a_run_keeps_its_tuned_network(folder: Path, search: Run, wann: Run) -> 
     assert data["scores"] == load_network(run / "tuned.json").scores
     assert data["made_by"]["from"]["seed"] == 0
     assert (run / "champion.json").read_bytes() == before
+    shown = wann("show", run.name).out
+    mean = data["scores"]["test"]["mean"]
+    assert f"tuned weights: mean return {mean:.1f} in 2 test episodes (best shared weight" in shown
+    network().save(run / "tuned.json")  # of another network
+    assert "tuned weights" not in wann("show", run.name).out
 
 
 def test_a_tuning_that_is_stopped_says_so_and_goes_on(
@@ -167,7 +172,9 @@ def test_a_network_for_images_is_tuned_by_gradient_and_evaluated(folder: Path, w
     assert data["settings"]["tuned"]["mean"] == tuned.scores["test"]["accuracy"]
     best = tuned.scores["best_shared"]
     assert best["weight"] in data["sweep"]["weights"]
-    assert wann("show", "net-tuned.json").code == 0
+    shown = wann("show", "net-tuned.json").out
+    wanted = f"{tuned.scores['test']['accuracy']:.1%} on 359 test images"
+    assert f"tuned weights: accuracy {wanted} (best shared weight {best['weight']:g}: " in shown
     assert wann("export", "net-tuned.json", "--format=torch", "--to=model").code == 0
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from wann.activations import activation_of
 from wann.cli.parsing import parse_typed
 from wann.cli.stopping import stoppable
-from wann.cli.tables import is_of_images, num_hidden, plain_table, print_scores
+from wann.cli.tables import is_of_images, num_hidden, plain_table, print_scores, tuned_line
 
 if TYPE_CHECKING:
     from wann.network import Network
@@ -51,7 +51,7 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
     options = ShowOptions(**typed)
     if not options.network:
         raise ValueError("name what to show: a run, a network's JSON or a reference .out file")
-    network, picture = _found(options)
+    network, picture, tuned = _found(options)
     output = Console(markup=False, highlight=False, emoji=False)
     output.print(f"network for {network.task}" if network.task else "network", style="bold")
     output.print(_summary_table(network))
@@ -61,6 +61,8 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
             output.print(f"\n{what} {words}", style="bold")
             print_scores(output, network.scores[kind])
             break
+    if line := tuned_line(tuned.scores):
+        output.print(f"\n{line}", soft_wrap=True)
     if len(shown_nodes(network.topology)) <= MAX_SHOWN_NODES:
         meaning = "" if network.shared_weight is None else ", with w for the shared weight"
         output.print(f"\nlayer by layer{meaning}", style="bold")
@@ -70,15 +72,20 @@ def run_show(argv: Sequence[str], prog: str, console: Console) -> int:
     return 0
 
 
-def _found(options: ShowOptions) -> tuple[Network, Path]:
-    """Return the network that was asked for and where its picture belongs."""
+def _found(options: ShowOptions) -> tuple[Network, Path, Network]:
+    """Return the network that was asked for, where its picture belongs, and its tuned form.
+
+    The last is the network itself where there is no other.
+    """
     from wann.cli.sources import champion_of, found_network, is_file_name
+    from wann.cli.subjects import TUNED, tuned_network
     from wann.run_files import find_run
     from wann.tasks import load_task
 
     if options.svg:
         _check_picture(options.svg)
     task = load_task(options.task) if options.task else None
+    tuned: Network | None = None
     if is_file_name(options.network):
         file = Path(options.network)
         network = found_network(options.network, Path(), task)
@@ -87,6 +94,7 @@ def _found(options: ShowOptions) -> tuple[Network, Path]:
     else:
         paths = find_run(options.network)
         network, picture = champion_of(paths), paths.file("champion.svg")
+        tuned, _ = tuned_network(paths.file(TUNED), network)
     if task is not None and network.task != task.id:
         came = f"is for task {network.task!r}" if network.task else "names no task"
         raise ValueError(
@@ -96,7 +104,7 @@ def _found(options: ShowOptions) -> tuple[Network, Path]:
     picture = Path(options.svg) if options.svg else picture
     if picture.resolve() == Path(options.network).resolve():
         raise ValueError(f"the picture would replace {options.network!r}; --svg names another file")
-    return network, picture
+    return network, picture, tuned or network
 
 
 def _check_picture(name: str) -> None:

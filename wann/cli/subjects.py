@@ -33,15 +33,20 @@ class Subject:
 
     def tuned(self) -> tuple[Network | None, str]:
         """Return the tuned network, if there is one of this topology, and why there is none."""
-        path = self.file(TUNED)
-        if not path.is_file():
-            return None, ""
-        network = load_network(path)
-        if network.shared_weight is not None or not same_topology(
-            network.topology, self.network.topology
-        ):
-            return None, f"{path} is of another network, so it is left out; `wann tune` makes a new"
-        return network, ""
+        return tuned_network(self.file(TUNED), self.network)
+
+
+def tuned_network(path: Path, network: Network) -> tuple[Network | None, str]:
+    """Return the tuned network in a file, if it has the topology of `network`, and why not.
+
+    Raises ValueError when it is damaged.
+    """
+    if not path.is_file():
+        return None, ""
+    tuned = load_network(path)
+    if tuned.shared_weight is not None or not same_topology(tuned.topology, network.topology):
+        return None, f"{path} is of another network, so it is left out; `wann tune` makes a new"
+    return tuned, ""
 
 
 def found_subject(name: str, task_name: str, out: str, data_dir: str = "") -> Subject:

@@ -93,6 +93,27 @@ def _print_accuracy(console: Console, scores: dict[str, Any]) -> None:
     console.print(table)
 
 
+def tuned_line(scores: dict[str, Any]) -> str:
+    """Return what `wann tune` reached, in words; "" for scores that it did not write."""
+    test, best = scores.get("test"), scores.get("best_shared")
+    shared = best.get("test") if isinstance(best, dict) else None
+    if not isinstance(test, dict) or not isinstance(best, dict) or not isinstance(shared, dict):
+        return ""
+    of_images = "accuracy" in test
+    name, count = ("accuracy", "images") if of_images else ("mean", "episodes")
+    numbers = [test.get(name), best.get("weight"), shared.get(name)]
+    if not all(isinstance(each, float | int) for each in [*numbers, test.get(count)]):
+        return ""
+    own, weight, with_shared = numbers
+    shown = "{:.1%}" if of_images else "{:.1f}"
+    what = f"accuracy {shown} on" if of_images else f"mean return {shown} in"
+    where = counted(test[count], f"test {count.removesuffix('s')}")
+    return (
+        f"tuned weights: {what.format(own)} {where} "
+        f"(best shared weight {weight:g}: {shown.format(with_shared)})"
+    )
+
+
 def units_of(scores: dict[str, Any]) -> Units:
     """Return how the numbers of a champion with these scores are shown."""
     return IMAGES if is_of_images(scores) else Units()
