@@ -2,7 +2,8 @@
 
 Random individual weights and a random shared one are drawn anew for each episode, from U(-2, 2) by
 default; the best shared weight is chosen on validation episodes; tuned weights come from
-`wann.tuning`. All four are judged on the same test episodes, in Gymnasium's own environment.
+`wann.tuning`, for images `wann.gradient_tuning`. All four are judged on the same test episodes, in
+Gymnasium's own environment.
 """
 
 from __future__ import annotations

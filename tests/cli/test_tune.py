@@ -182,9 +182,11 @@ def test_images_are_looked_for_where_the_user_says(folder: Path, wann: Run) -> N
     Network(random_network(256, 10, 8, 120, seed=3).topology, 1.0, "mnist", action="softmax").save(
         folder / "net.json"
     )
-    ended = wann("tune", "net.json", "--data-dir=none", "--epochs=1")
+    (folder / "there" / "mnist").mkdir(parents=True)
+    (folder / "there" / "mnist" / "train-images-idx3-ubyte.gz").touch()
+    ended = wann("tune", "net.json", "--data-dir=there", "--epochs=1")
     assert ended.code == 2
-    assert "none" in ended.err
+    assert "there/mnist" in ended.err
     assert ended.err.count("\n") == 1
 
 
