@@ -82,13 +82,9 @@ def hill(monkeypatch: pytest.MonkeyPatch) -> Hill:
     return hill
 
 
-@pytest.mark.parametrize("full", [True, False])
-def test_weights_climb_to_where_returns_are_highest(
-    hill: Hill, monkeypatch: pytest.MonkeyPatch, full: bool
-) -> None:
-    if not full:
-        monkeypatch.setattr("wann.tuning_state.MAX_FULL", 3)
-    config = dataclasses.replace(SMALL, generations=150, population=12)
+@pytest.mark.parametrize("climbs", [1, 3])
+def test_weights_climb_to_where_returns_are_highest(hill: Hill, climbs: int) -> None:
+    config = dataclasses.replace(SMALL, generations=200, population=12, climbs=climbs, decay=0.0)
     network = Tuning(TASK, NETWORK, config).run(hill)
     np.testing.assert_allclose(network.weights, hill.target, atol=0.01)
     best = network.scores["best_shared"]

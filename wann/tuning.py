@@ -21,10 +21,11 @@ from wann.evaluation import Evaluator
 from wann.network import Network
 from wann.rollout.episodes import kernel_of
 from wann.seeding import Purpose, episode_seeds, generator
-from wann.settings import SWEEP_POINTS, check_fits, spread, sweep, sweep_weights
+from wann.settings import SWEEP_POINTS, Sweep, check_fits, spread, sweep, sweep_weights
 from wann.tasks.control import ControlTask
 from wann.tuning_config import TuningConfig
 from wann.tuning_state import (
+    Climb,
     Optimizer,
     TuningState,
     load_tuning,
@@ -38,9 +39,22 @@ from wann.weight_evaluator import WeightEvaluator, gymnasium_returns
 
 METHOD = "cma"
 SAVE_INTERVAL = 5.0  # s between two states on disk, at least
-VALIDATION_INTERVAL = 10  # generations
-LEAST_POPULATION = 32
-COMPILED_VALIDATION, PLAYED_VALIDATION = 100, 8  # episodes, with a kernel and without
+VALIDATION_INTERVAL = 20  # generations
+LEAST_POPULATION = 64
+FIRST_TURN = 60  # generations of each climb before the first are dropped
+START_DEVIATION = 0.5  # of the weights that a climb begins at, around a shared one
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """What a tuning is worth where a kernel plays, and where an environment in Python does."""
+
+    generations: int
+    climbs: int
+    validation_episodes: int
+
+
+COMPILED, PLAYED = _Effort(5000, 8, 500), _Effort(300, 1, 8)
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,13 @@ Watch: TypeAlias = Callable[[TuningReport], None]
 
 
 class Tuning:
-    """CMA-ES over one network's weights; it goes on where it was, and ends with the same bytes."""
+    """CMA-ES over one network's weights; it goes on where it was, and ends with the same bytes.
+
+    Several climbs race (successive halving, Jamieson & Talwalkar 2016): each plays FIRST_TURN
+    generations, the better half in validation episodes plays on twice as long, until one is left,
+    which has all further generations. Candidates are compared by their mean return less a decay of
+    large weights, as in the paper's own program, which adds it to ranks.
+    """
 
     def __init__(
         self,
@@ -90,10 +110,11 @@ class Tuning:
         self.digest = _digest(task, network, config)
         folder = None if state_folder is None else Path(state_folder)
         self.path = folder / f"{prefix}tuning-{self.digest[:8]}.safetensors" if folder else None
-        has_kernel = kernel_of(task) is not None
-        self.validation_episodes = config.validation_episodes or (
-            COMPILED_VALIDATION if has_kernel else PLAYED_VALIDATION
-        )
+        effort = PLAYED if kernel_of(task) is None else COMPILED
+        given = config.generations
+        self.generations = effort.generations if given is None else given
+        self.num_climbs = config.climbs or effort.climbs
+        self.validation_episodes = config.validation_episodes or effort.validation_episodes
         self.population = config.population or max(
             LEAST_POPULATION, 4 + math.floor(3 * math.log(self.num_weights))
         )
@@ -122,7 +143,7 @@ class Tuning:
             state = self.state or self._first(evaluator, player)
             self.state = state
             try:
-                while state.generation < self.config.generations and time.monotonic() < deadline:
+                while state.generation < self.generations and time.monotonic() < deadline:
                     state, report = self._next(state, player)
                     self.state = state
                     for each in watch:
@@ -149,7 +170,7 @@ class Tuning:
 
     def _first(self, evaluator: Evaluator, player: WeightEvaluator) -> TuningState:
         """Return the state before the first generation, at the best weights known so far."""
-        shared = sweep(
+        found = sweep(
             self.task,
             self.network.topology,
             evaluator,
@@ -157,12 +178,32 @@ class Tuning:
             episodes=self.validation_episodes,
             seed=self.config.seed,
             purpose=Purpose.TRAIN,
-        ).best_weight
-        starts = [np.full(self.num_weights, shared)]
+        )
+        shared = found.best_weight
+        known = [np.full(self.num_weights, shared)]
         if self.network.shared_weight is None:
-            starts.append(np.asarray(self.network.weights, dtype=np.float64))
-        best, mean = self._validated(starts, player)
-        return TuningState(0, settled(self._optimizer(best)), best, mean, shared, player.num_steps)
+            known.append(np.asarray(self.network.weights, dtype=np.float64))
+        best, mean = self._validated(known, player)
+        starts = [best, *self._starts(found)]
+        climbs = tuple(Climb(settled(self._optimizer(each))) for each in starts)
+        return TuningState(0, climbs, best, mean, shared, player.num_steps)
+
+    def _starts(self, found: Sweep) -> list[Float64[np.ndarray, "E"]]:
+        """Return where all climbs but the first begin: around the best shared weight of each sign.
+
+        The other sign comes first, so that it has a climb where there are two.
+        """
+        means = found.returns.mean(axis=1)
+        signs = [found.weights < 0, found.weights > 0]
+        if found.best_weight > 0:
+            signs.reverse()
+        around = [found.weights[sign][means[sign].argmax()] for sign in reversed(signs)]
+        starts = []
+        for place in range(1, self.num_climbs):
+            rng = generator(self.config.seed, Purpose.WEIGHTS, place)
+            noise = rng.normal(0.0, START_DEVIATION, size=self.num_weights)
+            starts.append(around[(place - 1) % 2] + noise)
+        return starts
 
     def _next(
         self, state: TuningState, player: WeightEvaluator
@@ -170,34 +211,40 @@ class Tuning:
         """Return the state after one more generation, and how it went."""
         config = self.config
         number = state.generation + 1
-        optimizer = settled(state.optimizer)
+        turn = turn_of(number, self.num_climbs)
+        climb = state.climbs[turn.place]
+        optimizer = settled(climb.optimizer)
         rng = generator(config.seed, Purpose.REPRODUCTION, number)
         optimizer.reseed_rng(int(rng.integers(2**32)))
         candidates = np.stack([optimizer.ask() for _ in range(self.population)])
         seeds = episode_seeds(config.seed, Purpose.TRAIN, number, config.episodes)
         steps_before = player.num_steps
         means = player.returns(candidates, seeds).mean(axis=1)
-        optimizer.tell(
-            [(each, -mean) for each, mean in zip(candidates, means.tolist(), strict=True)]
-        )
+        costs = config.decay * (candidates**2).mean(axis=1) - _standardized(means)
+        optimizer.tell(list(zip(candidates, costs.tolist(), strict=True)))
         optimizer = settled(optimizer)
         best, best_mean = state.best, state.best_mean
-        if number % VALIDATION_INTERVAL == 0:
-            likely = [optimizer.mean.copy(), candidates[int(means.argmax())]]
-            weights, mean = self._validated(likely, player)
+        own_mean = climb.best_mean
+        if turn.is_last or number % VALIDATION_INTERVAL == 0:
+            weights, mean = self._validated([optimizer.mean.copy()], player)
+            own_mean = max(own_mean, mean)
             if mean > best_mean:
                 best, best_mean = weights, mean
+        climbs = list(state.climbs)
+        climbs[turn.place] = Climb(optimizer, own_mean)
+        if turn.is_last and turn.place == len(climbs) - 1:
+            climbs = sorted(climbs, key=lambda each: -each.best_mean)[: math.ceil(len(climbs) / 2)]
         num_steps = state.num_steps + player.num_steps - steps_before
         report = TuningReport(
             number,
-            config.generations,
+            self.generations,
             float(means.max()),
             float(means.mean()),
             best_mean,
             float(optimizer.__getstate__()["_sigma"]),
             num_steps,
         )
-        state = TuningState(number, optimizer, best, best_mean, state.shared_weight, num_steps)
+        state = TuningState(number, tuple(climbs), best, best_mean, state.shared_weight, num_steps)
         return state, report
 
     def _validated(
@@ -212,7 +259,8 @@ class Tuning:
     def _finished(self, state: TuningState, player: WeightEvaluator) -> Network:
         """Return the tuned network with its scores, those of the last mean being looked at too."""
         config = self.config
-        weights, mean = self._validated([state.best, state.optimizer.mean.copy()], player)
+        last = state.climbs[turn_of(state.generation + 1, self.num_climbs).place].optimizer.mean
+        weights, mean = self._validated([state.best, last.copy()], player)
         seeds = episode_seeds(config.seed, Purpose.TEST, 0, config.test_episodes)
         scores = {}
         for name, each in (("tuned", weights), ("shared", state.shared_weight)):
@@ -234,10 +282,45 @@ class Tuning:
                 "version": __version__,
                 "tuning": {"method": METHOD}
                 | asdict(config)
-                | {"generations": state.generation, "population": self.population},
+                | {
+                    "generations": state.generation,
+                    "climbs": self.num_climbs,
+                    "population": self.population,
+                },
                 "from": self.network.made_by,
             },
         )
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose generation it is: a climb's place, and whether it is the last one of its turn."""
+
+    place: int
+    is_last: bool
+
+
+def turn_of(generation: int, num_climbs: int) -> Turn:
+    """Return whose turn it is in a generation, counted from 1, of a race of so many climbs.
+
+    Depends on nothing else, so that a tuning can be made longer.
+    """
+    length = FIRST_TURN
+    passed = generation - 1
+    while num_climbs > 1:
+        if passed < num_climbs * length:
+            return Turn(passed // length, passed % length == length - 1)
+        passed -= num_climbs * length
+        num_climbs = math.ceil(num_climbs / 2)
+        length *= 2
+    return Turn(0, False)
+
+
+def _standardized(values: Float64[np.ndarray, "K"]) -> Float64[np.ndarray, "K"]:
+    """Return values of mean 0 and deviation 1, or zeros where all are the same."""
+    around = values - values.mean()
+    deviation = values.std()
+    return around / deviation if deviation > 0 else np.zeros_like(around)
 
 
 def _digest(task: ControlTask, network: Network, config: TuningConfig) -> str:

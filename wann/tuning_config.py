@@ -15,27 +15,34 @@ class TuningConfig:
 
     seed: int = 0
     """Where all random numbers come from"""
-    generations: int = 300
-    """How many generations of candidates"""
+    generations: int | None = None
+    """How many generations in all; none: 5000 where the task is compiled, 300 elsewhere"""
+    climbs: int = 0
+    """Begin so many, keep the better half, twice as long; 0: 8 where compiled, 1 elsewhere"""
     population: int = 0
-    """Candidates a generation; 0: 32, or 4 + 3 ln(weights) if that is more"""
+    """Candidates a generation; 0: 64, or 4 + 3 ln(weights) if that is more"""
     episodes: int = 8
     """Episodes of each candidate, the same for all of a generation, new in the next"""
-    sigma: float = 0.5
-    """Standard deviation of the first candidates around the best shared weight"""
+    sigma: float = 0.3
+    """Standard deviation of the first candidates around where a climb begins"""
+    decay: float = 0.01
+    """Deviations of the candidates' returns that a mean square weight of 1 costs"""
     validation_episodes: int = 0
-    """Episodes to choose in; 0: 100 where the task is compiled, 8 elsewhere"""
+    """Episodes to choose in; 0: 500 where the task is compiled, 8 elsewhere"""
     test_episodes: int = 100
     """Episodes that the result is judged in, in Gymnasium"""
 
     def __post_init__(self) -> None:
         whole_number_in("seed", self.seed, 0, 2**63 - 1)
-        whole_number_in("generations", self.generations, 0, 1_000_000)
+        if self.generations is not None:
+            whole_number_in("generations", self.generations, 0, 1_000_000)
+        whole_number_in("climbs", self.climbs, 0, 1_000)
         whole_number_in("population", self.population, 0, 100_000)
         if self.population in (1, 2, 3):
             raise ValueError(f"population must be 0 or at least 4, but {self.population} was given")
         whole_number_in("episodes", self.episodes, 1, 1_000_000)
         number_in("sigma", self.sigma, 1e-9, 1e6)
+        number_in("decay", self.decay, 0.0, 1e6)
         whole_number_in("validation_episodes", self.validation_episodes, 0, 1_000_000)
         whole_number_in("test_episodes", self.test_episodes, 1, 1_000_000)
 
