@@ -26,7 +26,7 @@ def score(network: wann.Topology, weight: float) -> float:
     return float(np.clip(-np.mean((outputs - wave) ** 2), -100.0, 0.0))
 
 
-search = wann.Coordinator(wann.SearchConfig(generations=60, population=64, weights="1.5"), 1, 1)
+search = wann.Coordinator(wann.SearchConfig(generations=40, population=48, weights="1.5"), 1, 1)
 while search.generation < search.config.generations:
     networks = search.ask()
     returns = [[[score(each, weight)] for weight in search.weights] for each in networks]
@@ -63,7 +63,7 @@ def held_out_loss() -> float:
 training, held_out = data(0, 512), data(1, 512)
 before = held_out_loss()
 optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
-for _ in range(500):
+for _ in range(200):
     optimizer.zero_grad()
     loss = torch.nn.functional.mse_loss(module(training[0]), training[1])
     loss.backward()
