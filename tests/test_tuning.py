@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from wann.seeding import Purpose, episode_seeds
 from wann.settings import evaluate_settings
 from wann.tasks import load_task
 from wann.topology import Topology
-from wann.tuning import Tuning, TuningReport
+from wann.tuning import Tuning, TuningReport, turn_of
 from wann.tuning_config import TuningConfig
 
 TASK = load_task("CartPole-v1")
@@ -44,8 +45,9 @@ def interrupt_at(generation: int):
 
 
 @pytest.fixture(autouse=True)
-def _validates_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wann.tuning, "VALIDATION_INTERVAL", 2)
+    monkeypatch.setattr(wann.tuning, "FIRST_TURN", 2)
 
 
 class Hill:
@@ -128,17 +130,80 @@ def test_the_tuned_network_is_the_same_network_with_other_weights() -> None:
     assert network.action == NETWORK.action
 
 
-@pytest.mark.parametrize("generation", [1, 2, 3, 4])
+RACE = dataclasses.replace(SMALL, climbs=3, generations=16)  # turns of 2, 2, 2, 4, 4, and 2 more
+
+
+@pytest.mark.parametrize("generation", [1, 2, 5, 6, 10, 14, 16])
 def test_a_tuning_that_was_stopped_goes_on_to_the_same_bytes(
     tmp_path: Path, generation: int
 ) -> None:
-    whole = tuned()
+    whole = tuned(RACE)
     with pytest.raises(KeyboardInterrupt):
-        tuned(folder=tmp_path, watch=[interrupt_at(generation)])
+        tuned(RACE, tmp_path, watch=[interrupt_at(generation)])
     seen: list[int] = []
-    again = tuned(folder=tmp_path, watch=[lambda report: seen.append(report.generation)])
-    assert seen == list(range(generation + 1, 5))
+    again = tuned(RACE, tmp_path, watch=[lambda report: seen.append(report.generation)])
+    assert seen == list(range(generation + 1, 17))
     assert again.to_json() == whole.to_json()
+
+
+def test_half_of_the_climbs_go_on_twice_as_long_until_one_is_left() -> None:
+    turns = [turn_of(generation, 5) for generation in range(1, 40)]
+    first = [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    second = [0] * 4 + [1] * 4 + [2] * 4
+    third = [0] * 8 + [1] * 8
+    assert [each.place for each in turns] == [*first, *second, *third, 0]
+    ends = [number for number, each in enumerate(turns, 1) if each.is_last]
+    assert ends == [2, 4, 6, 8, 10, 14, 18, 22, 30, 38]
+    assert not any(turn_of(generation, 1).is_last for generation in range(1, 100))
+
+
+def test_the_climbs_that_go_on_are_those_that_came_highest(hill: Hill) -> None:
+    tuning = Tuning(TASK, NETWORK, dataclasses.replace(RACE, climbs=4, generations=8))
+    seen: list[list[float]] = []
+
+    def watch(report: TuningReport) -> None:
+        assert tuning.state is not None
+        seen.append([each.best_mean for each in tuning.state.climbs])
+
+    tuning.run(hill, watch=[watch])
+    *_, before, after = seen
+    assert [len(each) for each in seen] == [4] * 7 + [2]
+    assert before[3] == -math.inf  # its turn was not over
+    assert after == sorted(after, reverse=True)
+    dropped = set(before[:3]) - set(after)
+    assert dropped
+    assert max(dropped) < min(after)
+
+
+def test_climbs_begin_two_by_two_at_shared_weights_the_better_ones_first(hill: Hill) -> None:
+    tuning = Tuning(TASK, NETWORK, dataclasses.replace(RACE, climbs=5, generations=0))
+    tuning.run(hill)
+    assert tuning.state is not None
+    starts = [np.unique(each.optimizer.mean).tolist() for each in tuning.state.climbs]
+    sigmas = [each.optimizer.__getstate__()["_sigma"] for each in tuning.state.climbs]
+    assert [len(each) for each in starts] == [1] * 5
+    assert starts[0] == starts[1] == [tuning.state.shared_weight]
+    assert starts[2] == starts[3] != starts[4]
+    assert abs(starts[0][0]) < 0.1 < abs(starts[2][0]) < abs(starts[4][0]) + 0.1
+    np.testing.assert_allclose(sigmas, [0.1, 0.3, 0.1, 0.3, 0.1])
+
+
+def test_decay_pulls_weights_that_change_nothing_towards_0(
+    hill: Hill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hill, "returns", lambda self, weights, seeds: np.ones((len(weights), 1)))
+    begun = dataclasses.replace(SMALL, climbs=1, generations=60, population=12)
+    ends = []
+    for decay in (0.0, 0.01):
+        tuning = Tuning(
+            TASK,
+            Network(NETWORK.topology, hill.target + 9.0),
+            dataclasses.replace(begun, decay=decay),
+        )
+        tuning.run(hill)
+        assert tuning.state is not None
+        ends.append(float(np.linalg.norm(tuning.state.climbs[0].optimizer.mean)))
+    assert ends[1] < 0.1 * ends[0]
 
 
 def test_a_finished_tuning_can_be_made_longer(tmp_path: Path) -> None:
@@ -211,6 +276,8 @@ def test_a_network_of_another_task_is_refused() -> None:
         ({"episodes": 0}, "episodes must be between 1 and"),
         ({"sigma": 0.0}, "sigma must be between 1e-09 and"),
         ({"sigma": float("nan")}, "sigma must be between"),
+        ({"decay": -0.1}, "decay must be at least 0|decay must be between 0"),
+        ({"climbs": 21}, "climbs must be between 0 and 20, but 21 was given"),
         ({"seed": -1}, "seed must be between 0"),
     ],
 )

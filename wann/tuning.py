@@ -41,8 +41,8 @@ METHOD = "cma"
 SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 VALIDATION_INTERVAL = 20  # generations
 LEAST_POPULATION = 64
-FIRST_TURN = 60  # generations of each climb before the first are dropped
-START_DEVIATION = 0.5  # of the weights that a climb begins at, around a shared one
+FIRST_TURN = 100  # generations of each climb before the first are dropped
+WIDER = 3.0  # times as far are the first candidates of every second climb
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class _Effort:
     validation_episodes: int
 
 
-COMPILED, PLAYED = _Effort(5000, 8, 500), _Effort(300, 1, 8)
+COMPILED, PLAYED = _Effort(8000, 8, 500), _Effort(300, 1, 8)
 
 
 @dataclass(frozen=True)
@@ -165,8 +165,10 @@ class Tuning:
             save_tuning(self.state, self.digest, self.path)
         self._saved_at = time.monotonic()
 
-    def _optimizer(self, mean: Float64[np.ndarray, "E"]) -> Optimizer:
-        return new_optimizer(mean, self.config.sigma, self.population)
+    def _optimizer(self, mean: Float64[np.ndarray, "E"], place: int = 0) -> Optimizer:
+        """Return a climb's CMA-ES: of two that begin at the same weights one takes wide steps."""
+        sigma = self.config.sigma * (WIDER if place % 2 else 1.0)
+        return new_optimizer(mean, sigma, self.population)
 
     def _first(self, evaluator: Evaluator, player: WeightEvaluator) -> TuningState:
         """Return the state before the first generation, at the best weights known so far."""
@@ -185,25 +187,25 @@ class Tuning:
             known.append(np.asarray(self.network.weights, dtype=np.float64))
         best, mean = self._validated(known, player)
         starts = [best, *self._starts(found)]
-        climbs = tuple(Climb(settled(self._optimizer(each))) for each in starts)
+        climbs = tuple(
+            Climb(settled(self._optimizer(starts[place // 2], place)))
+            for place in range(self.num_climbs)
+        )
         return TuningState(0, climbs, best, mean, shared, player.num_steps)
 
     def _starts(self, found: Sweep) -> list[Float64[np.ndarray, "E"]]:
-        """Return where all climbs but the first begin: around the best shared weight of each sign.
+        """Return where all climbs but the first two begin: shared weights, the better ones first.
 
-        The other sign comes first, so that it has a climb where there are two.
+        The range that was swept is cut into one part for two climbs; they begin at its best weight.
         """
-        means = found.returns.mean(axis=1)
-        signs = [found.weights < 0, found.weights > 0]
-        if found.best_weight > 0:
-            signs.reverse()
-        around = [found.weights[sign][means[sign].argmax()] for sign in reversed(signs)]
-        starts = []
-        for place in range(1, self.num_climbs):
-            rng = generator(self.config.seed, Purpose.WEIGHTS, place)
-            noise = rng.normal(0.0, START_DEVIATION, size=self.num_weights)
-            starts.append(around[(place - 1) % 2] + noise)
-        return starts
+        edges = np.linspace(found.weights[0], found.weights[-1], (self.num_climbs + 1) // 2 + 1)[
+            1:-1
+        ]
+        parts = np.searchsorted(edges, found.weights).tolist()
+        best_of_part: dict[int, float] = {}
+        for place in np.argsort(-found.returns.mean(axis=1), kind="stable").tolist():
+            best_of_part.setdefault(parts[place], float(found.weights[place]))
+        return [np.full(self.num_weights, each) for each in list(best_of_part.values())[1:]]
 
     def _next(
         self, state: TuningState, player: WeightEvaluator

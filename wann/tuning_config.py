@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from wann.checks import number_in, whole_number_in
 
 METHODS = ("cma", "adam")
+MAX_CLIMBS = 20  # so that each has a shared weight of its own to begin at
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TuningConfig:
     """Candidates a generation; 0: 64, or 4 + 3 ln(weights) if that is more"""
     episodes: int = 8
     """Episodes of each candidate, the same for all of a generation, new in the next"""
-    sigma: float = 0.3
+    sigma: float = 0.1
     """Standard deviation of the first candidates around where a climb begins"""
     decay: float = 0.01
     """Deviations of the candidates' returns that a mean square weight of 1 costs"""
@@ -36,7 +37,7 @@ class TuningConfig:
         whole_number_in("seed", self.seed, 0, 2**63 - 1)
         if self.generations is not None:
             whole_number_in("generations", self.generations, 0, 1_000_000)
-        whole_number_in("climbs", self.climbs, 0, 1_000)
+        whole_number_in("climbs", self.climbs, 0, MAX_CLIMBS)
         whole_number_in("population", self.population, 0, 100_000)
         if self.population in (1, 2, 3):
             raise ValueError(f"population must be 0 or at least 4, but {self.population} was given")
