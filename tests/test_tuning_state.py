@@ -62,6 +62,22 @@ def test_going_on_leaves_a_state_as_it_was() -> None:
     np.testing.assert_array_equal(first.optimizer.mean, before)
 
 
+def test_a_step_size_that_grew_without_end_is_given_back_to_the_variances() -> None:
+    far = evolved(new_optimizer(np.zeros(5), 0.5, 8), 3)
+    values = dict(far.__getstate__())
+    scale = 2.0**40
+    values |= {"_sigma": values["_sigma"] * scale, "_C": values["_C"] / scale**2}
+    values |= {"_pc": values["_pc"] / scale}
+    far.__setstate__(values)
+    near = settled(far)
+    assert 1.0 <= near.__getstate__()["_sigma"] < 2.0
+    for each in (far, near):
+        each.reseed_rng(7)
+    np.testing.assert_array_equal([far.ask() for _ in range(5)], [near.ask() for _ in range(5)])
+    one, other = evolved(far, 4, seed=1), evolved(near, 4, seed=1)
+    np.testing.assert_allclose(one.mean, other.mean, rtol=1e-9)
+
+
 def test_a_state_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "state"
     save_tuning(a_state(), "digest", path)

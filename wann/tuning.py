@@ -54,7 +54,7 @@ class _Effort:
     validation_episodes: int
 
 
-COMPILED, PLAYED = _Effort(8000, 8, 500), _Effort(300, 1, 8)
+COMPILED, PLAYED = _Effort(5000, 8, 500), _Effort(300, 1, 8)
 
 
 @dataclass(frozen=True)

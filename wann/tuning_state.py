@@ -25,6 +25,7 @@ State = TypeVar("State")
 FORMAT = "wann-tuning"
 VERSION = "2"
 MAX_BYTES = 1 << 30
+FAR = 1e6  # a step size
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +67,24 @@ def new_optimizer(mean: Float64[np.ndarray, "E"], sigma: float, population: int)
 
 
 def settled(optimizer: Optimizer) -> Optimizer:
-    """Return a copy that is what a file of it would give back, to the last bit."""
-    return copy.deepcopy(optimizer)  # by __getstate__, which leaves its random numbers out
+    """Return a copy that is what a file of it would give back, to the last bit.
+
+    Where weights decay, the step size of the separable form grows and its variances shrink without
+    end, and it stops at a step size of 1e32: past FAR, a power of two goes back to the variances,
+    which leaves the distribution of its candidates as it was.
+    """
+    from cmaes import SepCMA
+
+    again = copy.deepcopy(optimizer)  # by __getstate__, which leaves its random numbers out
+    values: dict[str, Any] = dict(again.__getstate__())
+    if isinstance(again, SepCMA) and values["_sigma"] > FAR:
+        scale = 2.0 ** math.floor(math.log2(values["_sigma"]))
+        values["_sigma"] /= scale
+        values["_C"] = values["_C"] * scale**2
+        values["_pc"] = values["_pc"] * scale
+        values["_D"] = None
+        again.__setstate__(values)
+    return again
 
 
 def save_tuning(state: TuningState, digest: str, path: Path) -> None:
