@@ -6,7 +6,7 @@ Tasks:       load_task, read_card, Card, ControlTask, ImageCard, ImageTask
 Evaluation:  Scores, Fault, LocalEvaluator, RayEvaluator, Backend, open_evaluator, ray_session,
              run_task, score_images, image_logits
 Settings:    evaluate_settings, Setting, sweep, Sweep, image_settings, ensemble
-Tuning:      Tuning, TuningConfig
+Tuning:      Tuning, TuningConfig, GradientTuning, GradientConfig
 Comparison:  compare_runs, fixed_topology
 Networks:    Network, load_network, load_out, draw_svg, save_svg
 Export:      export_network, export_front, read_network, Masks, to_masks, load_masks, to_torch,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from wann.fixed_topology import fixed_topology
     from wann.forward import forward
     from wann.genome import Genome, Genomes
+    from wann.gradient_tuning import GradientTuning
     from wann.image_settings import ensemble, image_settings
     from wann.mutation import mutate
     from wann.network import Network, load_network
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
     from wann.tasks import Card, ControlTask, ImageCard, ImageTask, load_task, read_card
     from wann.topology import Topologies, Topology, compile, compile_all
     from wann.tuning import Tuning
-    from wann.tuning_config import TuningConfig
+    from wann.tuning_config import GradientConfig, TuningConfig
 
 
 _LAZY = {  # where each public name stands; what it takes is loaded with its first use
@@ -139,6 +140,8 @@ _LAZY = {  # where each public name stands; what it takes is loaded with its fir
     "compile_all": "wann.topology",
     "Topologies": "wann.topology",
     "Topology": "wann.topology",
+    "GradientConfig": "wann.tuning_config",
+    "GradientTuning": "wann.gradient_tuning",
     "Tuning": "wann.tuning",
     "TuningConfig": "wann.tuning_config",
 }
@@ -178,6 +181,8 @@ __all__ = [
     "ensemble",
     "Tuning",
     "TuningConfig",
+    "GradientTuning",
+    "GradientConfig",
     "compare_runs",
     "fixed_topology",
     "Network",
