@@ -324,18 +324,18 @@ class RayEvaluator:
         self.usage.bytes_sent += len(packed)
 
     def _wait(self, batch: _Batch, schedule: Schedule) -> None:
-        """Take what has come: results, new workers, faults; wait for the first of them."""
-        done = []
+        """Take what has come: results, new workers, faults; wait for the first of them.
+
+        One at a time leaves the queue: if its fault ends the batch, the others wait for the next.
+        """
         with contextlib.suppress(queue.Empty):
-            done.append(self._done.get(timeout=CHECK_SECONDS))
-            while True:
-                done.append(self._done.get_nowait())
-        for member in done:
-            while not member.is_gone and member.head is not None and member.head.done():
-                if member.is_ready:
-                    self._take(member, batch, schedule)
-                else:
-                    self._welcome(member)
+            for _ in range(max(self._done.qsize(), 1)):
+                member = self._done.get(timeout=CHECK_SECONDS)
+                while not member.is_gone and member.head is not None and member.head.done():
+                    if member.is_ready:
+                        self._take(member, batch, schedule)
+                    else:
+                        self._welcome(member)
         self._enforce_deadlines(batch, schedule)
 
     def _limit(self, expected: float) -> float:
