@@ -363,16 +363,16 @@ def test_a_run_whose_nodes_all_go_is_saved_and_goes_on_when_there_are_new_ones(
             for node in list(cluster.worker_nodes):
                 cluster.remove_node(node)
 
-    backend = Backend("ray", address=cluster.address, patience=4.0)
-    run = Run(RunSpec(SEARCH, task.card), tmp_path, backend)
+    spec, backend = RunSpec(SEARCH, task.card), Backend("ray", address=cluster.address)
+    hasty = replace(backend, patience=4.0)
     try:
         with pytest.raises(ClusterFault, match=r"no worker has been there for 4 s.* --resume goes"):
-            run.execute([remove_all])
+            Run(spec, tmp_path, hasty).execute([remove_all])
     finally:
         for _ in range(2):
             cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
-    outcome = run.execute()
+    outcome = Run(spec, tmp_path, backend).execute()
     assert outcome.resumed_at == 2
     assert final_bytes(outcome) == final_bytes(undisturbed_run)
 
