@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from networks import random_network
@@ -47,7 +49,8 @@ def test_answers_are_those_of_the_readable_forward_pass() -> None:
 def test_many_weights_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     weights = np.linspace(-2, 2, 5)
     whole = answers_by_weight(TOPOLOGY, weights, TEST)
-    monkeypatch.setattr("wann.image_settings.MAX_OUTPUTS", 1)
+    module = importlib.import_module("wann.image_settings")  # a function has its name in `wann`
+    monkeypatch.setattr(module, "MAX_OUTPUTS", 1)
     np.testing.assert_array_equal(answers_by_weight(TOPOLOGY, weights, TEST), whole)
 
 

@@ -164,7 +164,8 @@ def test_a_shipped_cards_tables_make_valid_configurations(task: str) -> None:
     card = shipped_cards()[task]
     assert card.note
     if isinstance(card, Card):  # those of images need other operators and activations
-        assert set(card.search) <= {"generations", "population", "episodes", "max_connections"}
+        sizes = {"generations", "population", "episodes", "tournament", "max_connections"}
+        assert set(card.search) <= sizes
     assert search_config([("card", card.search)]).population == card.search["population"]
     for name, values in card.presets.items():
         config = search_config([("preset", preset_named(name)), ("card", values)])
