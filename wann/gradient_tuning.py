@@ -23,11 +23,11 @@ from wann.image_settings import outputs_by_weight, sweep_images
 from wann.network import Network
 from wann.rollout.image_scores import LARGEST_OUTPUT, minus_cross_entropy
 from wann.seeding import Purpose, generator
-from wann.settings import SWEEP_POINTS, check_fits, sweep_weights
+from wann.settings import SWEEP_POINTS, check_fits, check_has_links, sweep_weights
 from wann.tasks import ImageSet, ImageTask
 from wann.topology import Topology
 from wann.tuning_config import GradientConfig
-from wann.tuning_state import read_state, state_digest, write_state
+from wann.tuning_state import SAVE_INTERVAL, read_state, state_digest, state_path, write_state
 from wann.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 METHOD = "adam"
 USUAL_BATCH = 250  # images
-SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +103,7 @@ class GradientTuning:
         that PyTorch has no form of, and when a batch is larger than the training images are many.
         """
         check_fits(network.topology, task)
-        if not network.topology.num_connections:
-            raise ValueError("the network has no connections, so there are no weights to tune")
+        check_has_links(network.topology)
         num_images = len(task.data.train)
         if config.batch > num_images:
             raise ValueError(
@@ -119,8 +117,7 @@ class GradientTuning:
         self._module = _module(network)
         settings = {"method": METHOD, "images": _fingerprint(task), **asdict(config)}
         self.digest = state_digest(network, task.card.table(), settings)
-        folder = None if state_folder is None else Path(state_folder)
-        self.path = folder / f"{prefix}tuning-{self.digest[:8]}.safetensors" if folder else None
+        self.path = state_path(state_folder, prefix, self.digest)
         self.state: GradientState | None = None
         self._saved_at = -math.inf
 

@@ -304,6 +304,12 @@ def same_topology(one: Topology, other: Topology) -> bool:
     )
 
 
+def check_has_links(topology: Topology) -> None:
+    """Raise ValueError when a network has no connections."""
+    if not topology.num_connections:
+        raise ValueError("the network has no connections, so there are no weights to tune")
+
+
 def check_fits(topology: Topology, task: Task) -> None:
     """Raise ValueError when a network has not the task's numbers of inputs and outputs."""
     sizes = (topology.num_inputs, topology.num_outputs)

@@ -21,10 +21,19 @@ from wann.evaluation import Evaluator
 from wann.network import Network
 from wann.rollout.episodes import kernel_of
 from wann.seeding import Purpose, episode_seeds, generator
-from wann.settings import SWEEP_POINTS, Sweep, check_fits, spread, sweep, sweep_weights
+from wann.settings import (
+    SWEEP_POINTS,
+    Sweep,
+    check_fits,
+    check_has_links,
+    spread,
+    sweep,
+    sweep_weights,
+)
 from wann.tasks.control import ControlTask
 from wann.tuning_config import TuningConfig
 from wann.tuning_state import (
+    SAVE_INTERVAL,
     Climb,
     Optimizer,
     TuningState,
@@ -33,12 +42,12 @@ from wann.tuning_state import (
     save_tuning,
     settled,
     state_digest,
+    state_path,
 )
 from wann.version import __version__
 from wann.weight_evaluator import WeightEvaluator, gymnasium_returns
 
 METHOD = "cma"
-SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 VALIDATION_INTERVAL = 20  # generations
 LEAST_POPULATION = 64
 FIRST_TURN = 100  # generations of each climb before the first are dropped
@@ -101,15 +110,13 @@ class Tuning:
         Raises ValueError when the network does not fit the task or has no links.
         """
         check_fits(network.topology, task)
+        check_has_links(network.topology)
         self.num_weights = network.topology.num_connections
-        if not self.num_weights:
-            raise ValueError("the network has no connections, so there are no weights to tune")
         self.task = task
         self.network = network
         self.config = config
         self.digest = _digest(task, network, config)
-        folder = None if state_folder is None else Path(state_folder)
-        self.path = folder / f"{prefix}tuning-{self.digest[:8]}.safetensors" if folder else None
+        self.path = state_path(state_folder, prefix, self.digest)
         effort = PLAYED if kernel_of(task) is None else COMPILED
         given = config.generations
         self.generations = effort.generations if given is None else given

@@ -24,6 +24,7 @@ Optimizer: TypeAlias = "CMA | SepCMA"
 State = TypeVar("State")
 FORMAT = "wann-tuning"
 VERSION = "2"
+SAVE_INTERVAL = 5.0  # s between two states on disk, at least
 MAX_BYTES = 1 << 30
 FAR = 1e6  # a step size
 
@@ -64,6 +65,11 @@ def new_optimizer(mean: Float64[np.ndarray, "E"], sigma: float, population: int)
 
     kind = SepCMA if len(mean) > 1 else CMA  # of a single weight the two are one
     return kind(mean=mean.copy(), sigma=sigma, population_size=population)
+
+
+def state_path(folder: Path | str | None, prefix: str, digest: str) -> Path | None:
+    """Return where the state of a tuning of this digest is kept; None without a folder."""
+    return None if folder is None else Path(folder) / f"{prefix}tuning-{digest[:8]}.safetensors"
 
 
 def settled(optimizer: Optimizer) -> Optimizer:
