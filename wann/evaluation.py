@@ -18,7 +18,7 @@ from wann.rollout.episodes import Starts, kernel_of, rollout_episodes, starts
 from wann.rollout.image_scores import score_batches
 from wann.rollout.images import score_images
 from wann.scores import Scores
-from wann.tasks import AnyTask, ControlTask, ImageTask
+from wann.tasks import AnyTask, ControlTask, ImageSet, ImageTask
 from wann.topology import Topologies
 
 CHUNKS_A_WORKER = 8  # small enough that no worker waits long for the last one
@@ -74,6 +74,7 @@ class LocalEvaluator:
         self.is_compiled = has_kernel(task)
         self._pool = ThreadPoolExecutor(self.workers, "evaluate")
         self._starts: tuple[bytes, Starts] | None = None  # of the latest seeds
+        self._batches: tuple[bytes, list[ImageSet]] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +134,7 @@ class LocalEvaluator:
     ) -> Part:
         """Return what plays a part of these networks in the task's kernel."""
         if isinstance(self.task, ImageTask):
-            return _image_part(self.task, topologies, weights, seeds)
+            return _image_part(topologies, weights, self._batches_of(self.task, seeds))
         kernel = kernel_of(self.task)
         if kernel is None:
             raise RuntimeError(f"task {self.task.id!r} has no kernel")
@@ -148,6 +149,13 @@ class LocalEvaluator:
         if self._starts is None or self._starts[0] != key:
             self._starts = key, starts(task, kernel, seeds)
         return self._starts[1]
+
+    def _batches_of(self, task: ImageTask, seeds: Int64[np.ndarray, "R"]) -> list[ImageSet]:
+        """Return the seeds' images; the chunks of a generation ask for the same ones in turn."""
+        key = seeds.tobytes()
+        if self._batches is None or self._batches[0] != key:
+            self._batches = key, [task.batch(seed) for seed in seeds.tolist()]
+        return self._batches[1]
 
 
 def _in_python(
@@ -187,12 +195,8 @@ def _episode_part(
 
 
 def _image_part(
-    task: ImageTask,
-    topologies: Topologies,
-    weights: Float64[np.ndarray, "W"],
-    seeds: Int64[np.ndarray, "R"],
+    topologies: Topologies, weights: Float64[np.ndarray, "W"], batches: list[ImageSet]
 ) -> Part:
-    batches = [task.batch(seed) for seed in seeds.tolist()]
     num_images = sum(len(each) for each in batches)
 
     def part(first: int, last: int) -> tuple[Float64[np.ndarray, "g W R"], int]:
